@@ -1,0 +1,54 @@
+// Builds the binary: `bun build.ts [--outfile FILE]`.
+
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { parseArgs } from "node:util";
+
+const root = import.meta.dir;
+const { values } = parseArgs({
+  options: { outfile: { type: "string", default: "dist/port-daddy" } },
+});
+
+/** 12 hex digits over everything the binary is made of: the sources, the lock file and this script. */
+function codeHash(): string {
+  const hash = new Bun.CryptoHasher("sha256");
+  const files = [
+    ...new Bun.Glob("{src,dashboard}/**/*").scanSync({ cwd: root }),
+    "build.ts",
+    "package-lock.json",
+  ];
+  for (const file of files.sort())
+    hash.update(`${file}\0`).update(fs.readFileSync(path.join(root, file)));
+  return hash.digest("hex").slice(0, 12);
+}
+
+const { version } = JSON.parse(fs.readFileSync(path.join(root, "package.json"), "utf8"));
+const outfile = path.resolve(values.outfile);
+fs.mkdirSync(path.dirname(outfile), { recursive: true });
+
+const { exitCode } = Bun.spawnSync(
+  [
+    process.execPath,
+    "build",
+    "--compile",
+    "--production",
+    "--minify",
+    "--sourcemap",
+    "--splitting",
+    "--bytecode",
+    "--format=esm",
+    // A directory that somebody works in must not run code in the binary, nor set it up.
+    "--no-compile-autoload-dotenv",
+    "--no-compile-autoload-bunfig",
+    "--compile-exec-argv=--disallow-code-generation-from-strings=strict",
+    "--define",
+    `PORT_DADDY_VERSION=${JSON.stringify(version)}`,
+    "--define",
+    `PORT_DADDY_CODE_HASH=${JSON.stringify(codeHash())}`,
+    path.join(root, "src/main.ts"),
+    "--outfile",
+    outfile,
+  ],
+  { cwd: root, stdio: ["ignore", "inherit", "inherit"] },
+);
+process.exit(exitCode);

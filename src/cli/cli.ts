@@ -1,0 +1,71 @@
+// The command line, from its words to its exit code.
+
+import { build } from "../build.ts";
+import { readConfig } from "../config.ts";
+import { asFault, type Fault } from "../contract/faults.ts";
+import { callerId } from "../system/caller.ts";
+import { commands } from "./commands/index.ts";
+import type { Context } from "./command.ts";
+import * as help from "./help.ts";
+import { parse } from "./parse.ts";
+import { connect, connectOrStart } from "./remote.ts";
+import { ReaderGone, type Terminal } from "./terminal.ts";
+
+/** Runs one command line and returns its exit code. */
+export async function runCommandLine(
+  words: string[],
+  terminal: Terminal,
+  runDaemon: Context["runDaemon"],
+): Promise<number> {
+  try {
+    return await run(words, terminal, runDaemon);
+  } catch (error) {
+    if (error instanceof ReaderGone) return 0;
+    return tellFault(asFault(error), error, words, terminal);
+  }
+}
+
+async function run(
+  words: string[],
+  terminal: Terminal,
+  runDaemon: Context["runDaemon"],
+): Promise<number> {
+  if (words.length === 1 && /^(-v|--version)$/.test(words[0]!))
+    return said(terminal, `port-daddy ${build.version}`);
+  if (words[0] === "help") return run([...words.slice(1), "--help"], terminal, runDaemon);
+  const { command, args, flags, helpFor } = parse(words, commands);
+  if (!command) return said(terminal, help.overview(commands, terminal.paint));
+  if (helpFor !== undefined) return said(terminal, help.forCommand(command, terminal.paint));
+  const config = readConfig();
+  const side = { config, terminal, callerId };
+  const context: Context = {
+    ...side,
+    daemon: connectOrStart(side),
+    runningDaemon: (options) => connect(side, options),
+    runDaemon,
+  };
+  return (await command.run({ args, flags }, context)) ?? 0;
+}
+
+function said(terminal: Terminal, text: string): number {
+  terminal.out(text);
+  return 0;
+}
+
+/** One line that names the thing, then what to do; with `-j` the body that the API answers. */
+function tellFault(
+  fault: Fault,
+  cause: unknown,
+  words: string[],
+  { err, paint }: Terminal,
+): number {
+  if (words.some((word) => /^(-j|--json)$/.test(word))) {
+    err(JSON.stringify(fault.toBody()));
+    return fault.exit;
+  }
+  err(`${paint.bad("error:")} ${fault.message}`);
+  if (fault.code === "internal" && cause instanceof Error && cause !== fault)
+    err(String(cause.stack));
+  if (fault.hint !== undefined) err(`hint: ${fault.hint}`);
+  return fault.exit;
+}

@@ -1,0 +1,74 @@
+// What a command is: a value with its words, its flags and what it does. Help, completion and parsing read it.
+
+import type { Client, ClientOptions } from "../client/client.ts";
+import type { Version } from "../client/connect.ts";
+import type { Config } from "../config.ts";
+import { boolean, type Field, type Shape, type ValueOf } from "../contract/fields.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** The headings of help, in order. */
+export const groups = ["Services", "Coordination", "Daemon", "Help"] as const;
+
+export type Context = {
+  config: Config;
+  terminal: Terminal;
+  /** This user's daemon, or the one at PORT_DADDY_URL; started at the first call where it is missing. */
+  daemon: Client;
+  /** The same daemon, never started by us. */
+  runningDaemon: (options?: Pick<ClientOptions, "onAnswer">) => Client;
+  /** What a bare command line is called. */
+  callerId: () => string;
+  /** Runs the daemon in this process until it is stopped. */
+  runDaemon: (onReady: (version: Version) => void) => Promise<void>;
+};
+
+/** The flags that every command takes. */
+export const commonFlags = {
+  json: boolean({ summary: "Output as JSON, exactly as the API returned it" }),
+  quiet: boolean({ summary: "Minimal output (just the value)" }),
+  help: boolean({ summary: "Show this help" }),
+} satisfies Shape;
+
+/** Flags are fields: `--port <n>` reads and refuses exactly what the field of the operation does. */
+export type FlagValues<F extends Shape> = { [K in keyof F]?: ValueOf<F[K]> };
+
+export type Invocation<F extends Shape> = {
+  args: string[];
+  flags: FlagValues<F & typeof commonFlags>;
+};
+
+export type Command<F extends Shape = Shape> = {
+  name: string;
+  aliases?: string[];
+  /** What follows the name, as in `<id> [...]`. */
+  args?: string;
+  group: (typeof groups)[number];
+  /** Starts with a capital verb. */
+  summary: string;
+  flags: F;
+  examples?: string[];
+  /** Returns the exit code; none is 0. Throws a Fault for everything that goes wrong. */
+  run(invocation: Invocation<F>, context: Context): Promise<number | void> | number | void;
+};
+
+export function command<F extends Shape>(row: Command<F>): Command<F> {
+  return row;
+}
+
+/** One letter for a flag that many commands have; the same letter everywhere. */
+const letters: Record<string, string> = {
+  port: "p",
+  env: "e",
+  json: "j",
+  quiet: "q",
+  help: "h",
+  lines: "n",
+  follow: "f",
+};
+
+/** How a flag is written in help: `-p, --port <n>`. */
+export function flagText(name: string, field: Field<unknown>): string {
+  const letter = letters[name];
+  const word = name.replace(/[A-Z]/g, (capital) => `-${capital.toLowerCase()}`);
+  return `${letter ? `-${letter}, ` : ""}--${word}${field.placeholder && ` ${field.placeholder}`}`;
+}

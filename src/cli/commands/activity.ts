@@ -1,0 +1,63 @@
+// log, whoami.
+
+import { sentenceOf } from "../../contract/events.ts";
+import { span } from "../../contract/fields.ts";
+import { operations } from "../../contract/operations.ts";
+import { command } from "../command.ts";
+import { dateTime, plain } from "../render.ts";
+
+const { limit, action, targetId, actor } = operations.activity.input;
+
+export const log = command({
+  name: "log",
+  group: "Coordination",
+  summary: "View activity log",
+  flags: {
+    limit,
+    action,
+    target: targetId,
+    actor,
+    since: span({
+      summary: "Only the last while, such as 2h",
+      min: 1,
+      max: 3650 * 86_400_000,
+      placeholder: "<dur>",
+    }),
+  },
+  examples: [
+    "port-daddy log --limit 20",
+    "port-daddy log --action claim",
+    "port-daddy log --target 'myapp:*' --since 1h",
+  ],
+  async run({ flags: { json, quiet, target, since, ...given } }, { daemon, terminal }) {
+    const answer = await daemon.call("activity", {
+      ...given,
+      ...(target !== undefined && { targetId: target }),
+      ...(since !== undefined && { since: Date.now() - since }),
+    });
+    if (json) return terminal.out(JSON.stringify(answer));
+    if (answer.count === 0 && !quiet) terminal.err("Nothing of that kind has happened");
+    // The newest is last, where the eye is.
+    for (const entry of answer.entries.toReversed()) {
+      const sentence = plain(sentenceOf(entry.event, entry.targetId, entry.metadata));
+      terminal.out(
+        `${terminal.paint.faint(dateTime(entry.timestamp))}  ${plain(entry.actor)} ${sentence}`,
+      );
+    }
+  },
+});
+
+export const whoami = command({
+  name: "whoami",
+  group: "Coordination",
+  summary: "Show what this command line is called: the agent, or the process behind it",
+  flags: {},
+  run({ flags: { json } }, { config, callerId, terminal }) {
+    const caller = callerId();
+    const { agent } = config;
+    if (json)
+      return terminal.out(JSON.stringify({ actor: agent ?? caller, agent: agent ?? null, caller }));
+    terminal.out(agent ?? caller);
+    if (agent !== undefined) terminal.err(`the agent of PORT_DADDY_AGENT; without it: ${caller}`);
+  },
+});

@@ -1,0 +1,170 @@
+// start, stop, restart, status, logs, version, and the daemon itself.
+
+import * as fs from "node:fs";
+import { build } from "../../build.ts";
+import { findDaemon, startDaemon, stopDaemon, type Version } from "../../client/connect.ts";
+import { homeDirectory } from "../../config.ts";
+import { brief } from "../../contract/duration.ts";
+import { asFault, Fault } from "../../contract/faults.ts";
+import { boolean, integer } from "../../contract/fields.ts";
+import { buildLabel } from "../../contract/headers.ts";
+import * as paths from "../../system/paths.ts";
+import { command, type Context } from "../command.ts";
+import { directory, plural } from "../render.ts";
+
+export const start = command({
+  name: "start",
+  group: "Daemon",
+  summary: "Start the daemon",
+  flags: {},
+  async run({ flags }, context) {
+    refuseRemote(context, "start");
+    const running = await findDaemon(context.config);
+    const version = running ?? (await startDaemon(context.config));
+    tell(version, running ? "is already running" : "started", flags, context);
+  },
+});
+
+export const stop = command({
+  name: "stop",
+  group: "Daemon",
+  summary: "Stop the daemon",
+  flags: {},
+  async run({ flags: { json, quiet } }, { config, terminal }) {
+    const version = await stopDaemon(config);
+    if (json)
+      terminal.out(
+        JSON.stringify({ stopped: version !== undefined, ...(version && { pid: version.pid }) }),
+      );
+    else if (!quiet)
+      terminal.out(
+        version ? `port-daddy stopped (pid ${version.pid})` : "port-daddy is not running",
+      );
+  },
+});
+
+export const restart = command({
+  name: "restart",
+  group: "Daemon",
+  summary: "Restart the daemon",
+  flags: {},
+  async run({ flags }, context) {
+    refuseRemote(context, "restart");
+    const stopped = await stopDaemon(context.config);
+    tell(await startDaemon(context.config), stopped ? "restarted" : "started", flags, context);
+  },
+});
+
+export const status = command({
+  name: "status",
+  group: "Daemon",
+  summary: "Check if daemon is running",
+  flags: {},
+  async run({ flags: { json, quiet } }, context) {
+    const { terminal, runningDaemon } = context;
+    const daemon = runningDaemon();
+    const [version, health] = [await daemon.call("version", {}), await daemon.call("health", {})];
+    if (json) return terminal.out(JSON.stringify({ ...version, ...health }));
+    if (quiet) return terminal.out("running");
+    tell(version, `is running for ${brief(health.uptimeMs)}`, {}, context);
+    terminal.out(`  claimed    ${plural(health.services, "port")} of ${version.range}`);
+  },
+});
+
+export const logs = command({
+  name: "logs",
+  group: "Daemon",
+  summary: "Show the daemon's own log",
+  flags: {
+    lines: integer({ summary: "The last n lines (50)", min: 1, max: 100_000 }),
+    follow: boolean({ summary: "Go on with what is written, until interrupted" }),
+  },
+  async run({ flags: { lines = 50, follow } }, { config, terminal }) {
+    const file = paths.logFile(config.home);
+    if (!fs.existsSync(file)) {
+      throw new Fault("not_found", `There is no log at ${file}`, {
+        hint: "it begins when the daemon does: port-daddy start",
+      });
+    }
+    const text = fs.readFileSync(file, "utf8").trimEnd();
+    if (text !== "") terminal.out(text.split("\n").slice(-lines).join("\n"));
+    if (follow) await followFile(file, terminal);
+  },
+});
+
+export const version = command({
+  name: "version",
+  group: "Daemon",
+  summary: "Show the version of this command and of the daemon",
+  flags: {},
+  async run({ flags: { json, quiet } }, { config, terminal }) {
+    if (quiet) return terminal.out(build.version);
+    const running = await findDaemon(config);
+    if (json) return terminal.out(JSON.stringify({ ...build, daemon: running ?? null }));
+    terminal.out(`port-daddy ${buildLabel(build)}`);
+    terminal.out(
+      running ? `daemon     ${buildLabel(running)}, pid ${running.pid}` : "daemon     not running",
+    );
+  },
+});
+
+export const daemon = command({
+  name: "daemon",
+  group: "Daemon",
+  summary: "Run the daemon in the foreground, for a service manager",
+  flags: {},
+  async run({ flags: { json } }, context) {
+    try {
+      await context.runDaemon((version) => tell(version, "started", { json }, context));
+    } catch (error) {
+      // The command that started us reads our stdout alone: stderr is the log.
+      if (json) context.terminal.out(JSON.stringify(asFault(error).toBody()));
+      throw error;
+    }
+  },
+});
+
+type Narration = { json?: boolean | undefined; quiet?: boolean | undefined };
+
+/** What is in force, a line each. */
+function tell(version: Version, what: string, flags: Narration, context: Context): void {
+  const { terminal, config } = context;
+  const { out, paint } = terminal;
+  if (flags.json) return out(JSON.stringify(version));
+  if (flags.quiet) return;
+  const socket = directory(paths.socketFile(version.home), homeDirectory());
+  out(`port-daddy ${version.version} ${paint.good(what)}, pid ${version.pid}`);
+  if (version.port === undefined) {
+    out(`  API        ${socket} alone: another user's port-daddy has port ${config.port}`);
+  } else {
+    out(`  API        http://localhost:${version.port} and ${socket}`);
+  }
+  out(`  state      ${directory(version.home, homeDirectory())}`);
+}
+
+function refuseRemote({ config }: Context, verb: string): void {
+  if (config.url === undefined) return;
+  throw new Fault(
+    "invalid_input",
+    `PORT_DADDY_URL names a daemon at ${config.url}, which this command cannot ${verb}`,
+    {
+      hint: `without it: env -u PORT_DADDY_URL port-daddy ${verb}`,
+    },
+  );
+}
+
+/** How often a followed log is looked at. */
+const lookEveryMs = 200;
+
+async function followFile(file: string, terminal: Context["terminal"]): Promise<never> {
+  for (let offset = fs.statSync(file).size; ; await Bun.sleep(lookEveryMs)) {
+    const size = fs.statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+    if (size < offset) offset = 0; // It was started anew.
+    if (size === offset) continue;
+    const added = await Bun.file(file).slice(offset, size).text();
+    const whole = added.lastIndexOf("\n") + 1;
+    if (whole === 0) continue;
+    terminal.out(added.slice(0, whole - 1));
+    offset += Buffer.byteLength(added.slice(0, whole));
+  }
+}

@@ -1,0 +1,211 @@
+// claim, release, find, who.
+
+import { homeDirectory } from "../../config.ts";
+import type { Claimed, PortReport, Service } from "../../contract/entities.ts";
+import { Fault } from "../../contract/faults.ts";
+import { boolean, checkText, port as portField } from "../../contract/fields.ts";
+import { operations } from "../../contract/operations.ts";
+import { isPattern, matchesEverything } from "../../contract/pattern.ts";
+import { command, type Context } from "../command.ts";
+import { nearest } from "../nearest.ts";
+import { dateTime, directory, plain, processLine, relative, table } from "../render.ts";
+
+const { port, ...claimFlags } = pick(operations.claim.input, [
+  "port",
+  "range",
+  "expires",
+  "pid",
+  "agent",
+  "cmd",
+  "cwd",
+  "health",
+  "metadata",
+]);
+
+export const claim = command({
+  name: "claim",
+  args: "<id> [...ids]",
+  group: "Services",
+  summary: operations.claim.summary,
+  flags: { port, ...claimFlags },
+  examples: [
+    "port-daddy claim myapp:api",
+    'vite --port "$(port-daddy claim myapp -q)"',
+    "port-daddy claim myapp:api --expires 2h",
+    "port-daddy claim myapp:api myapp:web myapp:db",
+  ],
+  async run({ args, flags: { port, json, quiet, ...given } }, context) {
+    const { daemon, terminal } = context;
+    const [id = "", ...others] = args;
+    const wanted = { cwd: process.cwd(), ...given };
+    if (others.length > 0 && port !== undefined) throw onePortForSeveral(id, port);
+    const answer =
+      others.length > 0
+        ? await daemon.call("claimAll", { ids: args, ...wanted })
+        : await daemon.call("claim", { id, ...wanted, ...(port !== undefined && { port }) });
+    if (json) return terminal.out(JSON.stringify(answer));
+    for (const claimed of "services" in answer ? answer.services : [answer])
+      show(claimed, context, quiet);
+  },
+});
+
+/** On a screen the sentence; to a program the port alone, with the sentence beside it on stderr. */
+function show(claimed: Claimed, { terminal }: Context, quiet = false): void {
+  const { out, err, isInteractive, paint } = terminal;
+  const sentence = `${claimed.id} → port ${paint.strong(String(claimed.port))}`;
+  if (quiet || !isInteractive) out(String(claimed.port));
+  else out(sentence);
+  if (!quiet && !isInteractive) err(sentence);
+  if (!quiet && claimed.movedFrom) err(movedSentence(claimed.movedFrom));
+  if (claimed.warning !== undefined) err(`warning: ${claimed.warning}`);
+}
+
+function movedSentence({ port, reason, holder }: NonNullable<Claimed["movedFrom"]>): string {
+  const process = holder?.process?.pid
+    ? ` by process ${holder.process.pid} (${plain(holder.process.command ?? "?")})`
+    : "";
+  const why = {
+    held: `held by ${holder?.id} now`,
+    in_use: `in use${process} now`,
+    reserved: "reserved now",
+    out_of_range: "outside the range asked for",
+    requested: "given up as asked",
+  }[reason];
+  return `moved from port ${port}, which is ${why}`;
+}
+
+function onePortForSeveral(id: string, port: number): Fault {
+  return new Fault("invalid_input", "--port is for one service, and here are several", {
+    hint: `claim it alone: port-daddy claim ${id} --port ${port}`,
+  });
+}
+
+export const release = command({
+  name: "release",
+  args: "<id>",
+  group: "Services",
+  summary: operations.release.summary,
+  flags: {
+    port: operations.release.input.port,
+    dryRun: operations.release.input.dryRun,
+    force: boolean({ summary: "Allow a pattern of stars alone, which releases everything" }),
+  },
+  examples: [
+    "port-daddy release myapp:api",
+    "port-daddy release 'myapp:*:feature-auth'",
+    "port-daddy release 'myapp:*' --dry-run",
+  ],
+  async run({ args: [id = ""], flags: { force, json, quiet, ...given } }, { daemon, terminal }) {
+    if (matchesEverything(id) && !force && !given.dryRun) {
+      throw new Fault(
+        "invalid_input",
+        `'${id}' would release every service of everybody on this machine`,
+        {
+          hint: `see what that is: port-daddy release '${id}' --dry-run; or mean it: port-daddy release '${id}' --force`,
+        },
+      );
+    }
+    const answer = await daemon.call("release", { id, ...given });
+    if (json) return terminal.out(JSON.stringify(answer));
+    if (quiet) return;
+    const done = given.dryRun ? "Would release" : "Released";
+    for (const freed of answer.services) terminal.out(`${done} ${freed.id} (port ${freed.port})`);
+    if (answer.released > 0) return;
+    terminal.err(`Nothing to release: ${id} holds no port`);
+    const meant = isPattern(id) ? undefined : nearest(id, await identities(daemon));
+    if (meant !== undefined) terminal.err(`hint: did you mean: port-daddy release ${meant}`);
+  },
+});
+
+async function identities(daemon: Context["daemon"]): Promise<string[]> {
+  const { services } = await daemon.call("services", {});
+  return services.map((service) => service.id);
+}
+
+export const find = command({
+  name: "find",
+  aliases: ["ps"],
+  args: "[pattern]",
+  group: "Services",
+  summary: `${operations.services.summary} (default: all)`,
+  flags: pick(operations.services.input, ["status", "port", "agent"]),
+  examples: [
+    "port-daddy find 'myapp:*'",
+    "port-daddy find '*:api:*'",
+    "port-daddy ps --status running",
+  ],
+  async run({ args: [pattern], flags: { json, quiet, ...given } }, { daemon, terminal }) {
+    const answer = await daemon.call("services", {
+      ...given,
+      ...(pattern !== undefined && { pattern }),
+    });
+    if (json) return terminal.out(JSON.stringify(answer));
+    if (quiet) return answer.services.forEach(({ id }) => terminal.out(id));
+    if (answer.count > 0) return terminal.out(serviceTable(answer.services, terminal));
+    terminal.err(pattern === undefined ? "No port is claimed" : `No service matches ${pattern}`);
+    if (pattern === undefined) terminal.err("hint: claim one: port-daddy claim myapp");
+  },
+});
+
+function serviceTable(services: Service[], { paint, columns }: Context["terminal"]): string {
+  const now = Date.now();
+  const home = homeDirectory();
+  return table(
+    ["IDENTITY", "PORT", "STATUS", "CLAIMED", "EXPIRES", "DIRECTORY"],
+    services.map((service) => [
+      service.id,
+      service.port,
+      service.status,
+      relative(service.lastSeenAt, now),
+      service.expiresAt === null ? null : relative(service.expiresAt, now),
+      service.cwd === null ? null : directory(service.cwd, home),
+    ]),
+    paint,
+    columns(),
+  );
+}
+
+export const who = command({
+  name: "who",
+  args: "<port>",
+  group: "Services",
+  summary: operations.port.summary,
+  flags: {},
+  examples: ["port-daddy who 3100"],
+  async run({ args: [text = ""], flags: { json, quiet } }, { daemon, terminal }) {
+    const report = await daemon.call("port", { port: checkText(portField, text, "port") });
+    if (json) terminal.out(JSON.stringify(report));
+    else if (quiet) shortReport(report).forEach(terminal.out);
+    else fullReport(report).forEach(terminal.out);
+    return report.service || report.listeners.length > 0 ? 0 : 3;
+  },
+});
+
+/** The identity, or else the processes. */
+function shortReport({ service, listeners }: PortReport): string[] {
+  if (service) return [service.id];
+  return listeners.map(({ pid, user }) => String(pid ?? user ?? "?"));
+}
+
+function fullReport({ port, service, listeners, refusal }: PortReport): string[] {
+  const now = Date.now();
+  const home = homeDirectory();
+  const since = (instant: number) => `${dateTime(instant)} (${relative(instant, now)})`;
+  const lines = [
+    service && `port ${port} is claimed by ${service.id} since ${since(service.createdAt)}`,
+    service?.cwd && `  from ${directory(service.cwd, home)}`,
+    service?.agent && `  by agent ${service.agent}`,
+    service?.expiresAt &&
+      `  until ${dateTime(service.expiresAt)} (${relative(service.expiresAt, now)})`,
+    !service && `nobody has claimed port ${port}`,
+    refusal && `  it is never given out: ${refusal}`,
+    ...listeners.map((process) => `  ${processLine(process, home, now)} listens on it`),
+    listeners.length === 0 && "  nothing listens on it",
+  ];
+  return lines.filter((line) => typeof line === "string" && line !== "") as string[];
+}
+
+/** Some of an operation's fields, to be flags. */
+function pick<T, K extends keyof T>(fields: T, names: readonly K[]): Pick<T, K> {
+  return Object.fromEntries(names.map((name) => [name, fields[name]])) as Pick<T, K>;
+}

@@ -1,0 +1,104 @@
+// The daemon as a command meets it: who asks is said, a missing one is started, one that differs from us is mentioned.
+
+import * as fs from "node:fs";
+import { build } from "../build.ts";
+import { createClient, Unreachable, type Client, type ClientOptions } from "../client/client.ts";
+import { startDaemon, targetOf } from "../client/connect.ts";
+import type { Config } from "../config.ts";
+import { asFault, Fault } from "../contract/faults.ts";
+import { buildLabel, headers, readSettings } from "../contract/headers.ts";
+import { format } from "../contract/range.ts";
+import * as paths from "../system/paths.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** A warning that has been shown is not shown again for this long. */
+const warnEveryMs = 60 * 60_000;
+
+type Side = { config: Config; terminal: Terminal; callerId: () => string };
+
+/** The daemon, never started by us. */
+export function connect(side: Side, options: Pick<ClientOptions, "onAnswer"> = {}): Client {
+  const { config, callerId } = side;
+  return createClient({
+    target: targetOf(config),
+    headers: {
+      [headers.caller]: callerId(),
+      ...(config.agent !== undefined && { [headers.agent]: config.agent }),
+    },
+    onAnswer: options.onAnswer ?? ((answer) => warnOfDifferences(side, answer)),
+  });
+}
+
+/** The daemon, started at the first call that finds none, unless the settings say otherwise. */
+export function connectOrStart(side: Side): Client {
+  const client = connect(side);
+  return {
+    async call(name, input) {
+      try {
+        return await client.call(name, input);
+      } catch (error) {
+        if (
+          !(error instanceof Unreachable) ||
+          !side.config.autostart ||
+          side.config.url !== undefined
+        )
+          throw error;
+        await autostart(side.config);
+        return client.call(name, input);
+      }
+    },
+  };
+}
+
+/** For the command at hand, whatever keeps the daemon from starting means that there is none. */
+async function autostart(config: Config): Promise<void> {
+  try {
+    await startDaemon(config);
+  } catch (error) {
+    const { message, hint, details } = asFault(error);
+    throw new Fault("unavailable", `The daemon could not be started: ${message}`, {
+      hint,
+      details,
+    });
+  }
+}
+
+function warnOfDifferences({ config, terminal }: Side, answer: Headers): void {
+  const difference = differenceOf(config, answer);
+  if (difference === undefined || !mayWarn(config)) return;
+  terminal.err(`warning: ${difference}`);
+  terminal.err("hint: to put this one in force: port-daddy restart");
+}
+
+/** In one clause, how the daemon differs from this binary and from what this shell sets. */
+function differenceOf({ url, port, range, explicit }: Config, answer: Headers): string | undefined {
+  if (url !== undefined) return undefined; // Somebody else's daemon goes by its own settings.
+  const theirs = answer.get(headers.build);
+  if (theirs !== null && theirs !== buildLabel(build))
+    return `the daemon is ${theirs}, this command ${buildLabel(build)}`;
+  // A shell that does not set a thing has no opinion on it: it takes the daemon as it is.
+  const ours = {
+    port: explicit.has("PORT_DADDY_PORT") && port !== 0 ? String(port) : undefined,
+    range:
+      explicit.has("PORT_DADDY_RANGE_START") || explicit.has("PORT_DADDY_RANGE_END")
+        ? format(range)
+        : undefined,
+  };
+  const inForce = readSettings(answer.get(headers.settings) ?? "");
+  for (const [name, wanted] of Object.entries(ours)) {
+    const actual = inForce[name];
+    if (wanted !== undefined && actual !== undefined && actual !== wanted) {
+      return `the daemon's ${name} is ${actual}, this shell's settings say ${wanted}`;
+    }
+  }
+  return undefined;
+}
+
+/** Once an hour at most, by the age of a file in the state directory. */
+function mayWarn({ home }: Config): boolean {
+  const stamp = paths.warningStamp(home);
+  const shownAt = fs.statSync(stamp, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  if (Date.now() - shownAt < warnEveryMs) return false;
+  fs.writeFileSync(stamp, "");
+  return true;
+}

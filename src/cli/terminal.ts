@@ -1,0 +1,74 @@
+// The screen. stdout carries the answer, stderr the narration; nothing else writes to either.
+
+import * as fs from "node:fs";
+import { colourWish, settleColour } from "../config.ts";
+
+export type Terminal = {
+  /** Writes a line of the answer. */
+  out(text: string): void;
+  /** Writes a line of narration. */
+  err(text: string): void;
+  /** Whether a person sees the answer, rather than a program that captures it. */
+  isInteractive: boolean;
+  /** The width of the screen in columns; `undefined` where there is none. */
+  columns(): number | undefined;
+  paint: Paint;
+};
+
+/** Emphasis that loses nothing where there is no colour. */
+export type Paint = {
+  strong(text: string): string;
+  faint(text: string): string;
+  good(text: string): string;
+  bad(text: string): string;
+};
+
+export const noPaint: Paint = {
+  strong: (text) => text,
+  faint: (text) => text,
+  good: (text) => text,
+  bad: (text) => text,
+};
+
+/** The reader of our output has gone: there is nobody left to tell anything. */
+export class ReaderGone extends Error {}
+
+export async function openTerminal(): Promise<Terminal> {
+  const isInteractive = await isScreen(1);
+  return {
+    out: (text) => write(1, `${text}\n`),
+    err: (text) => write(2, `${text}\n`),
+    isInteractive,
+    // Touching process.stdout takes longer than the rest of a command, so only a screen pays for it.
+    columns: () => (isInteractive ? process.stdout.columns : undefined),
+    paint: (colourWish() ?? isInteractive) ? await colours() : noPaint,
+  };
+}
+
+/** Loading node:tty takes a third of a command's time, so only what may be a screen at all pays for it. */
+async function isScreen(descriptor: number): Promise<boolean> {
+  if (!fs.fstatSync(descriptor).isCharacterDevice()) return false;
+  const { isatty } = await import("node:tty");
+  return isatty(descriptor);
+}
+
+/** `process.stdout.write` would lose what a pipe does not take at once when the process exits; this does not. */
+function write(descriptor: 1 | 2, text: string): void {
+  const bytes = Buffer.from(text);
+  for (let sent = 0; sent < bytes.length;) {
+    try {
+      sent += fs.writeSync(descriptor, bytes, sent);
+    } catch (error) {
+      const { code } = error as { code?: string };
+      if (code === "EPIPE") throw new ReaderGone();
+      if (code !== "EAGAIN") throw error;
+      Bun.sleepSync(1); // Somebody else made the pipe non-blocking, and it is full.
+    }
+  }
+}
+
+async function colours(): Promise<Paint> {
+  settleColour(true); // picocolors asks the environment, and otherwise process.stdout, when it is loaded.
+  const { default: pico } = await import("picocolors");
+  return { strong: pico.bold, faint: pico.dim, good: pico.green, bad: pico.red };
+}

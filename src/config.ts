@@ -1,0 +1,225 @@
+// Every setting, its default and its environment variable. Nothing else reads the environment.
+
+import * as path from "node:path";
+import * as duration from "./contract/duration.ts";
+import { Fault } from "./contract/faults.ts";
+import type { Range } from "./contract/range.ts";
+import { checkText, integer, oneOf, text, type Field } from "./contract/fields.ts";
+
+type Setting<T> = {
+  summary: string;
+  /** The default as a person reads it. */
+  byDefault: string;
+  field: Field<T>;
+};
+
+const tcpPort = integer({ summary: "A port", min: 1, max: 65535 });
+
+const portList: Field<number[]> = {
+  ...text({ summary: "Ports", max: 4000 }),
+  expects: "ports with commas between them, such as 5432,6379",
+  accept(value) {
+    const ports = String(value)
+      .split(",")
+      .map((each) => tcpPort.accept(tcpPort.read(each.trim()), ""));
+    return ports.every((port) => port !== undefined) ? ports : undefined;
+  },
+};
+
+const retention: Field<{ ms: number; rows: number }> = {
+  ...text({ summary: "How long and how many", max: 40 }),
+  expects: "a span and a number of rows, such as 30d,100000",
+  accept(value) {
+    const [span = "", count = ""] = String(value).split(",");
+    const ms = duration.parse(span);
+    const rows = /^\d{1,9}$/.test(count) ? Number(count) : 0;
+    return ms && rows ? { ms, rows } : undefined;
+  },
+};
+
+const anyText = text({ summary: "", max: 4096 });
+
+export const settings = {
+  PORT_DADDY_HOME: {
+    summary: "State directory: database, socket, log",
+    byDefault: "$XDG_STATE_HOME/port-daddy or ~/.local/state/port-daddy",
+    field: { ...anyText, expects: "a directory" },
+  },
+  PORT_DADDY_PORT: {
+    summary: "The daemon's TCP port on loopback; 0 takes any free one",
+    byDefault: "9876",
+    field: integer({ summary: "A port", min: 0, max: 65535 }),
+  },
+  PORT_DADDY_RANGE_START: { summary: "First port given out", byDefault: "3100", field: tcpPort },
+  PORT_DADDY_RANGE_END: { summary: "Last port given out", byDefault: "9999", field: tcpPort },
+  PORT_DADDY_RESERVED: {
+    summary: "Ports never given out, beside 8080, 8000, 9876 and the daemon's own",
+    byDefault: "none",
+    field: portList,
+  },
+  PORT_DADDY_URL: {
+    summary: "Ask the daemon at this URL instead of this user's own; it is never started by itself",
+    byDefault: "none",
+    field: {
+      ...anyText,
+      expects: "a URL such as http://localhost:9876",
+      accept: (value) =>
+        /^https?:$/.test(URL.parse(String(value))?.protocol ?? "")
+          ? String(value).replace(/\/+$/, "")
+          : undefined,
+    },
+  },
+  PORT_DADDY_AGENT: {
+    summary: "The agent on whose behalf commands run",
+    byDefault: "none",
+    field: text({
+      summary: "",
+      max: 100,
+      pattern: "^[A-Za-z0-9._:@-]+$",
+      expects: "an agent id: 1 to 100 of A-Z a-z 0-9 . _ : @ -",
+    }),
+  },
+  PORT_DADDY_NO_AUTOSTART: {
+    summary: "1: a command that finds no daemon fails instead of starting it",
+    byDefault: "0",
+    field: oneOf({ summary: "", values: ["0", "1"] }),
+  },
+  PORT_DADDY_ACTIVITY_RETENTION: {
+    summary: "How long the activity log is kept, and how many rows of it",
+    byDefault: "30d,100000",
+    field: retention,
+  },
+  PORT_DADDY_LOG_LEVEL: {
+    summary: "How much the daemon writes to its log: error, warn, info or debug",
+    byDefault: "info",
+    field: oneOf({ summary: "", values: ["error", "warn", "info", "debug"] }),
+  },
+} satisfies Record<string, Setting<any>>;
+
+export type LogLevel = "error" | "warn" | "info" | "debug";
+
+export type Config = {
+  /** The state directory, absolute. */
+  home: string;
+  /** The TCP port; 0 asks the kernel for one. */
+  port: number;
+  range: Range;
+  /** Ports that are never given out. */
+  reserved: ReadonlySet<number>;
+  /** Where to ask, if not over this user's own socket. */
+  url: string | undefined;
+  agent: string | undefined;
+  autostart: boolean;
+  activityRetention: { ms: number; rows: number };
+  logLevel: LogLevel;
+  /** The settings that were set by somebody, rather than by default. */
+  explicit: ReadonlySet<keyof typeof settings>;
+};
+
+/** Ports that are never given out, whatever is configured: what people reach for first, and our own. */
+export const alwaysReserved = [8080, 8000, 9876] as const;
+
+type Environment = Record<string, string | undefined>;
+
+/** Reads the settings. Throws `invalid_input` that names the variable; an empty one counts as not set. */
+export function readConfig(env: Environment = process.env): Config {
+  const explicit = new Set<keyof typeof settings>();
+  function read<N extends keyof typeof settings, T>(name: N, fallback: T) {
+    const raw = env[name];
+    if (raw === undefined || raw === "") return fallback;
+    explicit.add(name);
+    return checkText(settings[name].field as Field<T>, raw, name);
+  }
+
+  const port = read("PORT_DADDY_PORT", 9876);
+  const range = {
+    start: read("PORT_DADDY_RANGE_START", 3100),
+    end: read("PORT_DADDY_RANGE_END", 9999),
+  };
+  if (range.start > range.end) {
+    throw new Fault(
+      "invalid_input",
+      `PORT_DADDY_RANGE_START (${range.start}) must not be above PORT_DADDY_RANGE_END (${range.end})`,
+      { details: { field: "PORT_DADDY_RANGE_START" } },
+    );
+  }
+  return {
+    home: path.resolve(read("PORT_DADDY_HOME", "") || defaultHome(env)),
+    port,
+    range,
+    reserved: new Set([
+      ...alwaysReserved,
+      port,
+      ...read<"PORT_DADDY_RESERVED", number[]>("PORT_DADDY_RESERVED", []),
+    ]),
+    url: read("PORT_DADDY_URL", undefined),
+    agent: read("PORT_DADDY_AGENT", undefined),
+    autostart: read<"PORT_DADDY_NO_AUTOSTART", string>("PORT_DADDY_NO_AUTOSTART", "0") !== "1",
+    activityRetention: read("PORT_DADDY_ACTIVITY_RETENTION", {
+      ms: 30 * 86_400_000,
+      rows: 100_000,
+    }),
+    logLevel: read<"PORT_DADDY_LOG_LEVEL", LogLevel>("PORT_DADDY_LOG_LEVEL", "info"),
+    explicit,
+  };
+}
+
+/** XDG Base Directory Specification on Linux; the place Apple names on macOS. */
+function defaultHome(env: Environment): string {
+  if (process.platform === "darwin")
+    return path.join(homeDirectory(env), "Library/Application Support/port-daddy");
+  const state = env["XDG_STATE_HOME"];
+  // The specification: a relative path in it is invalid and must be ignored.
+  if (state !== undefined && path.isAbsolute(state)) return path.join(state, "port-daddy");
+  return path.join(homeDirectory(env), ".local/state/port-daddy");
+}
+
+/** The name the environment gives the user, if it does. */
+export function userName(env: Environment = process.env): string | undefined {
+  return env["USER"] || env["LOGNAME"];
+}
+
+export function homeDirectory(env: Environment = process.env): string {
+  return env["HOME"] || os().homedir();
+}
+
+/** Whether the user asked for colour or for none (https://no-color.org); `undefined` where nothing was said. */
+export function colourWish(env: Environment = process.env): boolean | undefined {
+  if (env["NO_COLOR"]) return false;
+  if (env["FORCE_COLOR"]) return env["FORCE_COLOR"] !== "0";
+  return env["TERM"] === "dumb" ? false : undefined;
+}
+
+/** What the daemon's process gets of our environment: a daemon outlives its shell, and must not carry its secrets. */
+export function daemonEnvironment(
+  config: Config,
+  env: Environment = process.env,
+): Record<string, string> {
+  const kept = [
+    "HOME",
+    "PATH",
+    "USER",
+    "LOGNAME",
+    "LANG",
+    "LC_ALL",
+    "TZ",
+    "TMPDIR",
+    "XDG_STATE_HOME",
+    "XDG_RUNTIME_DIR",
+  ];
+  const names = [...kept, ...config.explicit];
+  return Object.fromEntries(
+    names.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])),
+  );
+}
+
+/** Settles the question of colour for everything in this process that asks the environment. */
+export function settleColour(isWanted: boolean): void {
+  process.env[isWanted ? "FORCE_COLOR" : "NO_COLOR"] = "1";
+  delete process.env[isWanted ? "NO_COLOR" : "FORCE_COLOR"];
+}
+
+/** Loaded where it is needed: it takes a noticeable part of a command's time, and most need none of it. */
+function os(): typeof import("node:os") {
+  return process.getBuiltinModule("node:os");
+}

@@ -1,0 +1,159 @@
+// The nouns, as answers carry them. Each is said once, as fields; its type is inferred.
+
+import {
+  boolean,
+  described,
+  identity,
+  instant,
+  integer,
+  list,
+  map,
+  nullable,
+  object,
+  oneOf,
+  optional,
+  pid,
+  port,
+  record,
+  text,
+  url,
+  type Field,
+  type ValueOf,
+} from "./fields.ts";
+
+/** The most that a claim's `metadata` may take, written out as JSON. */
+export const maxMetadataBytes = 4096;
+
+/** Where a service answers: `local` always, others as they are set. */
+export const environmentName: Field<string> = text({
+  summary: "Environment: local, tunnel, dev, staging, prod or a name of your own",
+  max: 32,
+  pattern: "^[a-z0-9-]{1,32}$",
+  placeholder: "<env>",
+  expects: "an environment such as tunnel, dev, staging or prod (1 to 32 of a-z, 0-9 and '-')",
+});
+
+export const endpointUrl = url({
+  summary: "A URL at which the service answers",
+  schemes: ["http", "https", "ws", "wss"],
+});
+
+/** A path on the service itself, or an http URL on loopback: nothing else is ever fetched. */
+export const healthTarget: Field<string> = {
+  ...text({
+    summary: "Path or loopback URL that answers 2xx or 3xx when healthy",
+    max: 2000,
+    placeholder: "<path>",
+  }),
+  expects: "a path such as /health, or an http URL on loopback",
+  accept(value) {
+    if (typeof value !== "string" || value.length > 2000 || !/^[\x21-\x7e]+$/.test(value))
+      return undefined;
+    if (value.startsWith("/") && !value.startsWith("//")) return value;
+    const parsed = URL.parse(value);
+    const isLoopback = ["localhost", "127.0.0.1", "[::1]"].includes(parsed?.hostname ?? "");
+    return parsed?.protocol === "http:" && isLoopback ? value : undefined;
+  },
+};
+
+/** A process, as the machine tells of it; what cannot be seen from here is null. */
+export const processInfo = record(
+  {
+    pid: nullable(pid),
+    command: nullable(text({ summary: "Its command line", min: 0, max: 10_000 })),
+    cwd: nullable(text({ summary: "Its directory", min: 0, max: 10_000 })),
+    user: nullable(text({ summary: "Whose it is", max: 200 })),
+    startedAt: nullable(instant),
+  },
+  { summary: "A process that listens on a port" },
+);
+export type ProcessInfo = ValueOf<typeof processInfo>;
+
+export const serviceStatus = oneOf({
+  summary: "assigned: nothing listens on the port; running: something does",
+  values: ["assigned", "running"],
+});
+
+const serviceShape = {
+  id: identity,
+  port: described(port, "The port, for good"),
+  status: serviceStatus,
+  pid: nullable(described(pid, "The process this claim lives with")),
+  agent: nullable(text({ summary: "The agent it belongs to", max: 100 })),
+  cmd: nullable(text({ summary: "The command that serves it, for people to read", max: 4000 })),
+  cwd: nullable(text({ summary: "The directory it was claimed from", max: 4000 })),
+  urls: map(endpointUrl, {
+    summary: "Environment → URL; `local` is always there",
+    key: environmentName,
+    max: 33,
+  }),
+  health: nullable(healthTarget),
+  metadata: nullable(object({ summary: "Anything else, as given", maxBytes: maxMetadataBytes })),
+  createdAt: instant,
+  lastSeenAt: described(instant, "When it was last claimed"),
+  expiresAt: nullable(described(instant, "When it frees itself; null is never")),
+};
+
+export const service = record(serviceShape, { summary: "A claim: an identity and its port" });
+export type Service = ValueOf<typeof service>;
+
+export const portHolder = record(
+  {
+    id: nullable(described(identity, "The identity that has it")),
+    process: nullable(processInfo),
+  },
+  { summary: "Who has a port: an identity, or a process that nobody claimed for" },
+);
+export type PortHolder = ValueOf<typeof portHolder>;
+
+export const moved = record(
+  {
+    port: described(port, "The port this identity had before"),
+    reason: oneOf({
+      summary: "Why not that one",
+      values: ["held", "in_use", "reserved", "out_of_range", "requested"],
+    }),
+    holder: nullable(portHolder),
+  },
+  { summary: "Which port the identity moved from, why, and who has that port now" },
+);
+export type Moved = ValueOf<typeof moved>;
+
+export const claimed = record(
+  {
+    ...serviceShape,
+    existing: boolean({ summary: "Whether the identity already held a port" }),
+    movedFrom: optional(moved),
+    warning: optional(text({ summary: "What to know about this port", max: 500 })),
+  },
+  { summary: "A claim as it was answered" },
+);
+export type Claimed = ValueOf<typeof claimed>;
+
+export const freed = record({ id: identity, port }, { summary: "A claim that ended" });
+export type Freed = ValueOf<typeof freed>;
+
+export const portReport = record(
+  {
+    port,
+    service: nullable(service),
+    listeners: list(processInfo, { summary: "The processes that listen on it", max: 1000 }),
+    refusal: nullable(text({ summary: "Why it is never given out, if so", max: 500 })),
+  },
+  { summary: "Everything known of one port" },
+);
+export type PortReport = ValueOf<typeof portReport>;
+
+export const activityEntry = record(
+  {
+    id: integer({ summary: "Grows with each entry", min: 1, max: Number.MAX_SAFE_INTEGER }),
+    timestamp: instant,
+    action: text({ summary: "What was done", max: 100 }),
+    event: text({ summary: "The event it was", max: 100 }),
+    targetId: text({ summary: "What it was done to", max: 200 }),
+    actor: text({ summary: "Who did it: agent, caller id or address", max: 300 }),
+    metadata: object({ summary: "The event's own facts", maxBytes: 65_536 }),
+  },
+  { summary: "One thing that happened" },
+);
+export type ActivityEntry = ValueOf<typeof activityEntry>;

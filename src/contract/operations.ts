@@ -1,0 +1,252 @@
+// What may be asked of the daemon: one row an operation. Routes, input checks, the typed client, the words of flags,
+// OpenAPI and the README's tables come from here. It holds data about asking, never how it is answered.
+
+import * as entities from "./entities.ts";
+import {
+  boolean,
+  described,
+  identity,
+  instant,
+  integer,
+  list,
+  map,
+  object,
+  optional,
+  pattern,
+  pid,
+  port,
+  portRange,
+  record,
+  span,
+  text,
+  type Field,
+  type Shape,
+  type ValueOf,
+  type ValuesOf,
+} from "./fields.ts";
+
+export type Operation<S extends Shape = Shape, A = any> = {
+  method: "GET" | "POST" | "PUT" | "DELETE";
+  /** The route; a `:name` in it is the input field of that name. */
+  path: string;
+  /** The heading it stands under. */
+  group: string;
+  summary: string;
+  input: S;
+  output: Field<A>;
+};
+
+function operation<S extends Shape, A>(row: Operation<S, A>): Operation<S, A> {
+  return row;
+}
+
+const count = integer({ summary: "How many", min: 0, max: Number.MAX_SAFE_INTEGER });
+const name = (summary: string) => text({ summary, max: 200 });
+
+/** From a millisecond to ten years: long enough for "until I say so", short enough that a slip shows. */
+const expires = span({
+  summary: "Auto-release after this long, such as 30m, 2h or 1d",
+  min: 1,
+  max: 3650 * 86_400_000,
+  placeholder: "<dur>",
+});
+
+/** What a claim may say beside the identity; given again, it replaces what was there. */
+const claimInput = {
+  range: optional(described(portRange, "Acceptable port range")),
+  expires: optional(expires),
+  pid: optional(described(pid, "Free it when this process has died")),
+  agent: optional(
+    text({ summary: "The agent it belongs to", max: 100, pattern: "^[A-Za-z0-9._:@-]+$" }),
+  ),
+  cmd: optional(text({ summary: "The command that serves it, for people to read", max: 4000 })),
+  cwd: optional(text({ summary: "The directory it belongs to", max: 4000 })),
+  health: optional(entities.healthTarget),
+  urls: optional(
+    map(entities.endpointUrl, {
+      summary: "Environment → URL, beside local",
+      key: {
+        ...entities.environmentName,
+        expects: `${entities.environmentName.expects}; local is always there and cannot be set`,
+        accept: (value, label) =>
+          value === "local" ? undefined : entities.environmentName.accept(value, label),
+      },
+      max: 32,
+    }),
+  ),
+  metadata: optional(
+    object({ summary: "Anything else worth keeping", maxBytes: entities.maxMetadataBytes }),
+  ),
+};
+
+export const operations = {
+  health: operation({
+    method: "GET",
+    path: "/health",
+    group: "Health & Status",
+    summary: "Health check, with what is held at the moment",
+    input: {},
+    output: record(
+      {
+        status: text({ summary: "Always ok: a daemon that is not does not answer", max: 10 }),
+        version: name("The daemon's version"),
+        pid,
+        uptimeMs: count,
+        services: count,
+      },
+      { summary: "The daemon is up" },
+    ),
+  }),
+  version: operation({
+    method: "GET",
+    path: "/version",
+    group: "Health & Status",
+    summary: "Version, code hash and the settings in force",
+    input: {},
+    output: record(
+      {
+        version: name("The daemon's version"),
+        codeHash: text({ summary: "12 hex digits over the sources built in", max: 12 }),
+        api: integer({ summary: "Grows when an answer changes its meaning", min: 1, max: 1 }),
+        pid,
+        uid: integer({ summary: "The user it runs as", min: 0, max: 2 ** 32 }),
+        startedAt: instant,
+        port: {
+          ...optional(described(port, "Its TCP port; left out where it serves its socket alone")),
+        },
+        range: text({ summary: "First and last port given out", max: 11 }),
+        home: text({ summary: "Its state directory", max: 4096 }),
+      },
+      { summary: "What is in force" },
+    ),
+  }),
+  activity: operation({
+    method: "GET",
+    path: "/activity",
+    group: "Health & Status",
+    summary: "Activity log, newest first",
+    input: {
+      limit: optional(integer({ summary: "At most this many entries (100)", min: 1, max: 1000 })),
+      action: optional(
+        text({ summary: "Only this action, such as claim", max: 100, placeholder: "<action>" }),
+      ),
+      targetId: optional(described(pattern, "Only this target, or pattern of targets")),
+      actor: optional(
+        text({ summary: "Only what this actor did", max: 300, placeholder: "<actor>" }),
+      ),
+      since: optional(described(instant, "Not before this instant")),
+      until: optional(described(instant, "Before this instant")),
+      before: optional(described(count, "Only entries with a smaller id, for the next page")),
+    },
+    output: record(
+      { entries: list(entities.activityEntry, { summary: "Newest first", max: 1000 }), count },
+      { summary: "What happened" },
+    ),
+  }),
+  openapi: operation({
+    method: "GET",
+    path: "/openapi.json",
+    group: "Health & Status",
+    summary: "This interface as an OpenAPI 3.1 document",
+    input: {},
+    output: object({ summary: "The document", maxBytes: 2 ** 20 }),
+  }),
+  shutdown: operation({
+    method: "POST",
+    path: "/shutdown",
+    group: "Health & Status",
+    summary: "Stop the daemon",
+    input: {},
+    output: record(
+      { stopping: boolean({ summary: "True: it ends in a moment" }), pid },
+      { summary: "It stops" },
+    ),
+  }),
+
+  claim: operation({
+    method: "POST",
+    path: "/claim/:id",
+    group: "Services",
+    summary: "Claim a port for a service",
+    input: {
+      id: identity,
+      port: optional(described(port, "Request a specific port")),
+      ...claimInput,
+    },
+    output: entities.claimed,
+  }),
+  claimAll: operation({
+    method: "POST",
+    path: "/claim",
+    group: "Services",
+    summary: "Claim ports for several services: all or none",
+    input: {
+      ids: list(identity, { summary: "The identities", min: 1, max: 100 }),
+      ...claimInput,
+    },
+    output: record(
+      { services: list(entities.claimed, { summary: "In the order asked for", max: 100 }) },
+      { summary: "The claims" },
+    ),
+  }),
+  release: operation({
+    method: "DELETE",
+    path: "/release/:id",
+    group: "Services",
+    summary: "Release port(s) by identity or pattern",
+    input: {
+      id: described(pattern, "An identity, or a pattern"),
+      port: optional(described(port, "Only if it still holds this port")),
+      dryRun: optional(boolean({ summary: "Only say what would be released" })),
+    },
+    output: record(
+      {
+        released: count,
+        services: list(entities.freed, { summary: "What was (or would be) released", max: 65_535 }),
+      },
+      { summary: "What was released" },
+    ),
+  }),
+  services: operation({
+    method: "GET",
+    path: "/services",
+    group: "Services",
+    summary: "List services",
+    input: {
+      pattern: optional(pattern),
+      status: optional(entities.serviceStatus),
+      port: optional(described(port, "Only the one that holds this port")),
+      agent: optional(text({ summary: "Only those of this agent", max: 100, placeholder: "<id>" })),
+    },
+    output: record(
+      { services: list(entities.service, { summary: "By identity", max: 65_535 }), count },
+      { summary: "The services" },
+    ),
+  }),
+  service: operation({
+    method: "GET",
+    path: "/services/:id",
+    group: "Services",
+    summary: "Get service details",
+    input: { id: identity },
+    output: entities.service,
+  }),
+  port: operation({
+    method: "GET",
+    path: "/ports/:port",
+    group: "Services",
+    summary: "Show who has a port: identity, process, directory, since when",
+    input: { port },
+    output: entities.portReport,
+  }),
+};
+
+export type Operations = typeof operations;
+export type OperationName = keyof Operations;
+export type InputOf<N extends OperationName> = ValuesOf<Operations[N]["input"]>;
+export type OutputOf<N extends OperationName> = ValueOf<Operations[N]["output"]>;
+
+/** The names in a route: `/services/:id` has `id`. */
+export function pathFields(path: string): string[] {
+  return [...path.matchAll(/:(\w+)/g)].map((match) => match[1]!);
+}

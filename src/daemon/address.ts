@@ -1,0 +1,107 @@
+// Where the daemon listens: a Unix socket for its own user, and both loopbacks for everything that speaks HTTP.
+
+import * as fs from "node:fs";
+import { Fault } from "../contract/faults.ts";
+import { headers } from "../contract/headers.ts";
+import { reasonOf } from "../system/paths.ts";
+import { listenersOn } from "../system/sockets.ts";
+import { nameOf } from "../domain/ports.ts";
+import { maxBodyBytes } from "./guard.ts";
+import type { RequestEnv } from "./server.ts";
+
+export type Serve = (request: Request, env: RequestEnv["Bindings"]) => Response | Promise<Response>;
+type Server = Bun.Server<undefined>;
+
+/** How long another daemon may take to say who it is. */
+const introductionMs = 500;
+
+const limits = { development: false, maxRequestBodySize: maxBodyBytes } as const;
+
+/** Listens on the Unix socket, for this user alone. The caller holds the state directory's lock, so a file left there is stale. */
+export function listenOnSocket(file: string, serve: Serve): Server {
+  const umask = process.umask(0o177);
+  try {
+    fs.rmSync(file, { force: true });
+    return Bun.serve({
+      ...limits,
+      unix: file,
+      // There `server.timeout()` has no effect, so nothing may be cut for being quiet. Its type does not know that.
+      idleTimeout: 0 as never,
+      fetch: (request) => serve(request, { transport: "socket" }),
+    });
+  } catch (error) {
+    throw new Fault("unavailable", `The socket ${file} cannot be made: ${reasonOf(error)}`, {
+      hint: `see what is there: ls -l ${file}`,
+    });
+  } finally {
+    process.umask(umask);
+  }
+}
+
+/**
+ * Listens on 127.0.0.1 and, where the machine has it, ::1. Port 0 takes one that is free on both.
+ * Returns none where another user's port-daddy has the port: this one then serves its socket alone.
+ * Throws `held` naming whoever else has it.
+ */
+export async function listenOnLoopback(port: number, serve: Serve): Promise<Server[]> {
+  for (let attempt = 0; ; attempt++) {
+    const first = listenOn("127.0.0.1", port, serve);
+    const second = first instanceof Error ? first : listenOn("::1", first.port!, serve);
+    if (!(first instanceof Error) && !(second instanceof Error)) return [first, second];
+    if (!(first instanceof Error) && isAbsent(second as Error)) return [first];
+    if (!(first instanceof Error)) await first.stop(true);
+    if (port === 0 && attempt < 20) continue;
+    if (await isAnotherUsers(port)) return [];
+    throw taken(port, second as Error);
+  }
+}
+
+function listenOn(hostname: string, port: number, serve: Serve): Server | Error {
+  try {
+    return Bun.serve({
+      ...limits,
+      hostname,
+      port,
+      fetch: (request, server) =>
+        serve(request, {
+          transport: "tcp",
+          port: server.port!,
+          remoteAddress: () => server.requestIP(request)?.address,
+        }),
+    });
+  } catch (error) {
+    return error as Error;
+  }
+}
+
+function isAbsent(error: Error): boolean {
+  return ["EADDRNOTAVAIL", "EAFNOSUPPORT"].includes((error as { code?: string }).code ?? "");
+}
+
+/** Whether the port is a port-daddy's that runs as somebody else. */
+async function isAnotherUsers(port: number): Promise<boolean> {
+  try {
+    const response = await fetch(`http://127.0.0.1:${port}/version`, {
+      proxy: false,
+      signal: AbortSignal.timeout(introductionMs),
+    });
+    const { uid } = (await response.json()) as { uid?: unknown };
+    return response.headers.has(headers.build) && uid !== process.getuid?.();
+  } catch {
+    return false;
+  }
+}
+
+function taken(port: number, error: Error): Fault {
+  const { code } = error as { code?: string };
+  if (code !== "EADDRINUSE") {
+    return new Fault("unavailable", `Port ${port} cannot be listened on: ${reasonOf(error)}`, {
+      hint: "use another: PORT_DADDY_PORT=9877 port-daddy start",
+    });
+  }
+  const process = listenersOn(port)[0] ?? null;
+  return new Fault("held", `Port ${port} is in use by ${nameOf(process)}`, {
+    details: { port, holder: { id: null, process } },
+    hint: `use another: PORT_DADDY_PORT=${port + 1} port-daddy start`,
+  });
+}

@@ -1,0 +1,24 @@
+// The daemon as a process: from its start to its end.
+
+import type { Config } from "../config.ts";
+import type { OutputOf } from "../contract/operations.ts";
+import { start } from "./daemon.ts";
+import { version } from "./handlers.ts";
+
+/**
+ * Runs the daemon until a signal or a request stops it; `onReady` is told what is in force once it serves.
+ * Throws the fault that keeps it from starting.
+ */
+export async function run(
+  config: Config,
+  onReady: (version: OutputOf<"version">) => void,
+): Promise<void> {
+  const daemon = await start(config);
+  for (const signal of ["SIGTERM", "SIGINT"] as const)
+    process.on(signal, () => daemon.stop(signal));
+  process.on("SIGHUP", () => {}); // The terminal it was started from may close; the daemon stays.
+  process.on("uncaughtException", daemon.log.failure);
+  process.on("unhandledRejection", daemon.log.failure);
+  onReady(version(daemon));
+  await daemon.stopped;
+}

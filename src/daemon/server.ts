@@ -1,0 +1,170 @@
+// HTTP: the guard, a route for each operation, one mapper of faults.
+
+import { Hono, type Context } from "hono";
+import { asFault, Fault } from "../contract/faults.ts";
+import { checkShape, type Field } from "../contract/fields.ts";
+import { buildLabel, headers, settingsLabel } from "../contract/headers.ts";
+import {
+  operations,
+  pathFields,
+  type Operation,
+  type OperationName,
+} from "../contract/operations.ts";
+import type { Range } from "../contract/range.ts";
+import type { Caller } from "../world.ts";
+import type { Daemon } from "./daemon.ts";
+import { guard } from "./guard.ts";
+import { handlers } from "./handlers.ts";
+
+/** How a request reached us. */
+export type RequestEnv = {
+  Bindings:
+    | { transport: "socket" }
+    | { transport: "tcp"; port: number; remoteAddress: () => string | undefined };
+};
+
+type RequestContext = Context<RequestEnv>;
+
+export function createApp(daemon: Daemon): Hono<RequestEnv> {
+  const app = new Hono<RequestEnv>();
+  app.use(guard());
+  for (const name of Object.keys(operations) as OperationName[]) {
+    const { method, path } = operations[name];
+    app.on(method, path, (c) => answer(daemon, name, c));
+  }
+  app.notFound((c) => {
+    throw noRoute(c.req.method, c.req.path, daemon.port ?? daemon.world.config.port);
+  });
+  app.onError((error) => {
+    const fault = asFault(error);
+    if (fault.code === "internal") daemon.log.failure(error);
+    return reply(daemon, fault.toBody(), fault.status);
+  });
+  return app;
+}
+
+/** Checks the input, asks the domain, and answers when what it changed is stored. */
+async function answer(daemon: Daemon, name: OperationName, c: RequestContext): Promise<Response> {
+  const operation: Operation = operations[name];
+  const given = await readInput(operation, c);
+  const caller = callerOf(c);
+  try {
+    const handler = handlers[name] as (daemon: Daemon, input: unknown, caller: Caller) => unknown;
+    const result = handler(daemon, checkShape(operation.input, given), caller);
+    return reply(daemon, result, 200);
+  } finally {
+    // Also before a refusal leaves: it may rest on a change of this turn that is not stored yet.
+    await daemon.world.journal.landed();
+  }
+}
+
+function reply(daemon: Daemon, body: unknown, status: number): Response {
+  return new Response(JSON.stringify(body) + "\n", { status, headers: daemon.answerHeaders });
+}
+
+/** The headers that every answer carries; made once. */
+export function answerHeaders(build: Daemon["build"], port: number, range: Range) {
+  return {
+    "Content-Type": "application/json",
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    [headers.build]: buildLabel(build),
+    [headers.settings]: settingsLabel(port, range),
+  };
+}
+
+/** Merges path, query and body. A field given twice with two values is a fault; an unknown query key is ignored. */
+async function readInput(
+  { input, path }: Operation,
+  c: RequestContext,
+): Promise<Record<string, unknown>> {
+  const given = await readBody(c);
+  function add(name: string, value: unknown): void {
+    if (Object.hasOwn(given, name) && JSON.stringify(given[name]) !== JSON.stringify(value)) {
+      throw new Fault("invalid_input", `${name} is given twice, and differently`, {
+        details: { field: name },
+      });
+    }
+    given[name] = value;
+  }
+  for (const name of pathFields(path)) add(name, input[name]!.read(c.req.param(name) ?? ""));
+  if (c.req.url.includes("?")) {
+    for (const [name, texts] of Object.entries(c.req.queries())) {
+      if (Object.hasOwn(input, name) && texts.length > 0)
+        add(name, readQuery(input[name]!, texts, name));
+    }
+  }
+  return given;
+}
+
+function readQuery(field: Field<unknown>, texts: string[], name: string): unknown {
+  const values = texts.map((text) => field.read(text));
+  if (values.every((value) => Array.isArray(value))) return values.flat();
+  if (values.length === 1) return values[0];
+  throw new Fault("invalid_input", `${name} is given ${values.length} times`, {
+    details: { field: name },
+  });
+}
+
+async function readBody(c: RequestContext): Promise<Record<string, unknown>> {
+  if (c.req.raw.body === null) return {};
+  const text = await bodyText(c);
+  if (text.trim() === "") return {};
+  const body = parseJson(text);
+  if (typeof body !== "object" || body === null || Array.isArray(body)) {
+    throw new Fault("invalid_input", "The body must be a JSON object", {
+      details: { field: "body" },
+    });
+  }
+  return body as Record<string, unknown>;
+}
+
+async function bodyText(c: RequestContext): Promise<string> {
+  try {
+    return await c.req.text();
+  } catch {
+    // Cut off by the sender, or by the server's own limit where no length was announced.
+    throw new Fault("too_large", "The body did not arrive whole, or is too large");
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new Fault("invalid_input", `The body is not JSON: ${(error as Error).message}`, {
+      details: { field: "body" },
+    });
+  }
+}
+
+function callerOf(c: RequestContext): Caller {
+  const agent = readHeader(c, headers.agent, /^[A-Za-z0-9._:@-]{1,100}$/);
+  const callerId = readHeader(c, headers.caller, /^[\x21-\x7e]{1,300}$/);
+  const address = c.env.transport === "tcp" ? c.env.remoteAddress() : undefined;
+  return { agent, actor: agent ?? callerId ?? address ?? "local" };
+}
+
+function readHeader(c: RequestContext, name: string, grammar: RegExp): string | undefined {
+  const value = c.req.header(name);
+  if (value === undefined || grammar.test(value)) return value;
+  throw new Fault("invalid_input", `The header ${name} must match ${grammar.source}`, {
+    details: { field: name },
+  });
+}
+
+function noRoute(method: string, path: string, port: number): Fault {
+  const here = Object.values<Operation>(operations).find((operation) =>
+    routePattern(operation.path).test(path),
+  );
+  const origin = `http://localhost:${port}`;
+  return new Fault("not_found", `There is no ${method} ${path.slice(0, 200)}`, {
+    hint: here
+      ? `this route takes ${here.method}: curl -X ${here.method} ${origin}${path}`
+      : `all routes: curl ${origin}/openapi.json`,
+  });
+}
+
+function routePattern(path: string): RegExp {
+  return new RegExp(`^${path.replaceAll(".", "\\.").replace(/:\w+/g, "[^/]+")}$`);
+}

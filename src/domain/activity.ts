@@ -1,0 +1,82 @@
+// The activity log: what happened, read back by who, what, to what and when.
+
+import type { ActivityEntry } from "../contract/entities.ts";
+import type { InputOf } from "../contract/operations.ts";
+import { isPattern, literalPrefix, matcher } from "../contract/pattern.ts";
+import { entryColumns, toEntry, type EntryRow } from "../store/journal.ts";
+import type { World } from "../world.ts";
+
+const defaultLimit = 100;
+
+/** Rows read at a time where the pattern rule, and not the database alone, decides. */
+const chunk = 500;
+
+/** The entries that meet every filter, newest first. */
+export function list(
+  world: World,
+  input: InputOf<"activity">,
+): { entries: ActivityEntry[]; count: number } {
+  const limit = input.limit ?? defaultLimit;
+  const entries: ActivityEntry[] = [];
+  for (const row of candidates(world, input)) {
+    entries.push(toEntry(row));
+    if (entries.length === limit) break;
+  }
+  return { entries, count: entries.length };
+}
+
+/**
+ * Deletes what is older or more than the configured retention. Never the newest row: the ids of events continue from
+ * it, also after a restart.
+ */
+export function prune(world: World): void {
+  const { ms, rows } = world.config.activityRetention;
+  world.journal.commit(() => {
+    const newest = world.journal.lastId();
+    world.db
+      .query("DELETE FROM activity WHERE id < ? AND (timestamp < ? OR id <= ?)")
+      .run(newest, world.clock.now() - ms, newest - rows);
+  });
+}
+
+function* candidates(world: World, input: InputOf<"activity">): Generator<EntryRow> {
+  const { targetId } = input;
+  const isMatch = targetId === undefined ? () => true : matcher(targetId);
+  let before = input.before ?? Number.MAX_SAFE_INTEGER;
+  while (true) {
+    const rows = page(world, input, before);
+    for (const row of rows) if (isMatch(row.targetId)) yield row;
+    if (rows.length < chunk) return;
+    before = rows.at(-1)!.id;
+  }
+}
+
+function page(
+  world: World,
+  { action, targetId, actor, since, until }: InputOf<"activity">,
+  before: number,
+): EntryRow[] {
+  const conditions = ["id < ?"];
+  const values: (string | number)[] = [before];
+  function add(condition: string, value: string | number | undefined): void {
+    if (value === undefined) return;
+    conditions.push(condition);
+    values.push(value);
+  }
+  add("action = ?", action);
+  add("actor = ?", actor);
+  add("timestamp >= ?", since);
+  add("timestamp < ?", until);
+  if (targetId !== undefined && isPattern(targetId)) {
+    const prefix = literalPrefix(targetId);
+    if (prefix !== "") {
+      add("target_id >= ?", prefix);
+      add("target_id < ? || char(0x10FFFF)", prefix);
+    }
+  } else add("target_id = ?", targetId);
+  return world.db
+    .query(
+      `SELECT ${entryColumns} FROM activity WHERE ${conditions.join(" AND ")} ORDER BY id DESC LIMIT ${chunk}`,
+    )
+    .all(...values) as EntryRow[];
+}

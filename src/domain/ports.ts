@@ -1,0 +1,211 @@
+// Which port an identity gets.
+//
+// The one asked for; else the one it had last; else the lowest in range that nobody remembers; else the one released
+// longest ago. Never a reserved one, one that browsers refuse, or one that does not bind at this moment.
+
+import type { Moved, PortHolder } from "../contract/entities.ts";
+import { Fault } from "../contract/faults.ts";
+import { contains, format, parse, type Range } from "../contract/range.ts";
+import type { Database } from "../store/database.ts";
+import type { Journal } from "../store/journal.ts";
+import type { World } from "../world.ts";
+
+/** What a claim asks for: a port, or a range as `a-b`. */
+export type Wish = { port?: number; range?: string };
+export type Choice = { port: number; movedFrom?: Moved; warning?: string };
+
+/** "Bad ports" of the Fetch standard: no browser connects to them (https://fetch.spec.whatwg.org/#port-blocking). */
+const badPorts: ReadonlySet<number> = new Set([
+  0, 1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102,
+  103, 104, 109, 110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465,
+  512, 513, 514, 515, 526, 530, 531, 532, 540, 548, 554, 556, 563, 587, 601, 636, 989, 990, 993,
+  995, 1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668,
+  6669, 6679, 6697, 10080,
+]);
+
+/**
+ * Chooses a port for an identity that holds none, or that moves. Must run inside the commit that stores it, so that
+ * nothing happens between the probe and the row.
+ * Throws `held` or `invalid_input` where a port asked for cannot be had, `no_port` where none is left.
+ */
+export function choose(world: World, id: string, wish: Wish): Choice {
+  if (wish.port !== undefined) return requested(world, id, wish.port);
+  const within = wish.range === undefined ? undefined : parse(wish.range);
+  const last = remembered(world, id);
+  const movedFrom = last === undefined ? undefined : whyNot(world, id, last, within);
+  if (last !== undefined && movedFrom === undefined) return { port: last };
+  return { port: search(world, within ?? world.config.range), ...(movedFrom && { movedFrom }) };
+}
+
+/** Remembers a port as the identity's, held by it from now on. */
+export function remember(world: World, id: string, port: number): void {
+  world.db
+    .query(
+      "INSERT INTO port_memory (id, port) VALUES (?, ?) " +
+        "ON CONFLICT (id) DO UPDATE SET port = excluded.port, released_at = NULL",
+    )
+    .run(id, port);
+}
+
+/** Marks the identity's port as released now. It stays remembered. */
+export function markReleased(world: World, id: string): void {
+  world.db.query("UPDATE port_memory SET released_at = ? WHERE id = ?").run(world.clock.now(), id);
+}
+
+/** Why a port is never given out unasked; `null` where it may be. */
+export function refusal(world: World, port: number): string | null {
+  if (world.config.reserved.has(port)) return "reserved";
+  return badPorts.has(port) ? "browsers refuse it" : null;
+}
+
+export type RememberedPorts = Uint8Array;
+
+/**
+ * Marks the ports that somebody remembers, so that looking for a fresh one need not ask the database for each. It
+ * follows what has landed; a port without a mark may still have been remembered in this very turn.
+ */
+export function indexRemembered(db: Database, journal: Journal): RememberedPorts {
+  const marks = new Uint8Array(65_536);
+  for (const { port } of db.query("SELECT port FROM port_memory").all() as { port: number }[])
+    marks[port] = 1;
+  journal.listen(({ event, metadata }) => {
+    if (event !== "service.claim") return;
+    const { port, movedFrom } = metadata as { port: number; movedFrom?: Moved };
+    for (const each of movedFrom ? [port, movedFrom.port] : [port])
+      marks[each] = isRemembered(db, each) ? 1 : 0;
+  });
+  return marks;
+}
+
+function requested(world: World, id: string, port: number): Choice {
+  if (world.config.reserved.has(port)) {
+    throw new Fault("invalid_input", `Port ${port} is reserved and never assigned`, {
+      details: { field: "port" },
+      hint: `let one be chosen: port-daddy claim ${id}`,
+    });
+  }
+  const owner = claimant(world, port);
+  if (owner !== undefined && owner !== id) throw heldByIdentity(port, owner);
+  const obstacle = world.probe.obstacle(port);
+  if (obstacle === "in_use") throw heldByProcess(world, id, port);
+  if (obstacle === "not_permitted") {
+    throw new Fault("invalid_input", `Port ${port} is not permitted to this user`, {
+      details: { field: "port" },
+      hint: `let one be chosen: port-daddy claim ${id}`,
+    });
+  }
+  return badPorts.has(port)
+    ? { port, warning: `browsers refuse to connect to port ${port}` }
+    : { port };
+}
+
+function heldByIdentity(port: number, owner: string): Fault {
+  return new Fault("held", `Port ${port} is held by ${owner}`, {
+    details: { port, holder: { id: owner, process: null } },
+    hint: `see who that is: port-daddy who ${port}`,
+  });
+}
+
+function heldByProcess(world: World, id: string, port: number): Fault {
+  const process = world.probe.listenersOn(port)[0] ?? null;
+  return new Fault("held", `Port ${port} is in use by ${nameOf(process)}`, {
+    details: { port, holder: { id: null, process } },
+    hint: `let another be chosen: port-daddy claim ${id}`,
+  });
+}
+
+/** A process in a sentence, as far as it can be seen. */
+export function nameOf(process: PortHolder["process"]): string {
+  if (process?.pid)
+    return `process ${process.pid} (${process.command ?? "its command cannot be seen"})`;
+  return process?.user
+    ? `a process of user ${process.user}`
+    : "a process that cannot be seen from here";
+}
+
+/** Why the port an identity had cannot be had again; `undefined` where it can. */
+function whyNot(
+  world: World,
+  id: string,
+  port: number,
+  within: Range | undefined,
+): Moved | undefined {
+  if (within && !contains(within, port)) return { port, reason: "out_of_range", holder: null };
+  if (world.config.reserved.has(port)) return { port, reason: "reserved", holder: null };
+  const owner = claimant(world, port);
+  if (owner !== undefined && owner !== id)
+    return { port, reason: "held", holder: { id: owner, process: null } };
+  if (world.probe.obstacle(port))
+    return {
+      port,
+      reason: "in_use",
+      holder: { id: null, process: world.probe.listenersOn(port)[0] ?? null },
+    };
+  return undefined;
+}
+
+function search(world: World, range: Range): number {
+  const port = lowestFresh(world, range) ?? releasedLongestAgo(world, range);
+  if (port === undefined) throw noneLeft(world, range);
+  return port;
+}
+
+function lowestFresh(world: World, range: Range): number | undefined {
+  for (let port = range.start; port <= range.end; port++) {
+    if (world.rememberedPorts[port] || isRemembered(world.db, port)) continue;
+    if (isAvailable(world, port)) return port;
+  }
+  return undefined;
+}
+
+function releasedLongestAgo(world: World, range: Range): number | undefined {
+  const rows = world.db
+    .query(
+      `SELECT port FROM port_memory AS own
+       WHERE released_at IS NOT NULL AND port BETWEEN ? AND ?
+         AND NOT EXISTS (SELECT 1 FROM services WHERE services.port = own.port)
+         AND NOT EXISTS (SELECT 1 FROM port_memory AS other
+                         WHERE other.port = own.port AND other.released_at > own.released_at)
+       ORDER BY released_at, port`,
+    )
+    .all(range.start, range.end) as { port: number }[];
+  return rows.find(({ port }) => isAvailable(world, port))?.port;
+}
+
+function isAvailable(world: World, port: number): boolean {
+  return refusal(world, port) === null && world.probe.obstacle(port) === undefined;
+}
+
+function noneLeft(world: World, range: Range): Fault {
+  const longestUnused = world.db
+    .query(
+      `SELECT id, port, last_seen_at AS lastSeenAt FROM services
+       WHERE port BETWEEN ? AND ? ORDER BY last_seen_at, id LIMIT 10`,
+    )
+    .all(range.start, range.end) as { id: string; port: number; lastSeenAt: number }[];
+  const names = longestUnused.map(({ id }) => id).join(", ");
+  return new Fault("no_port", `No port is left in ${format(range)}`, {
+    details: { range: format(range), longestUnused },
+    hint: names
+      ? `longest unused are ${names}; free one: port-daddy release ${longestUnused[0]!.id}`
+      : `allow others: port-daddy claim <id> --range 20000-29999`,
+  });
+}
+
+function remembered(world: World, id: string): number | undefined {
+  const row = world.db.query("SELECT port FROM port_memory WHERE id = ?").get(id) as {
+    port: number;
+  } | null;
+  return row?.port;
+}
+
+function isRemembered(db: Database, port: number): boolean {
+  return db.query("SELECT 1 FROM port_memory WHERE port = ? LIMIT 1").get(port) !== null;
+}
+
+function claimant(world: World, port: number): string | undefined {
+  const row = world.db.query("SELECT id FROM services WHERE port = ?").get(port) as {
+    id: string;
+  } | null;
+  return row?.id;
+}

@@ -1,0 +1,89 @@
+// Opens the database: its pragmas, its schema, and what to do with one that is newer than us or damaged.
+
+import { Database, SQLiteError } from "bun:sqlite";
+import * as fs from "node:fs";
+import { Fault } from "../contract/faults.ts";
+import { migrations } from "./migrations.ts";
+
+export type { Database } from "bun:sqlite";
+
+/** How long a statement waits for another process that has the file, a copy being made for instance. */
+const busyTimeoutMs = 5_000;
+
+/**
+ * Opens and migrates the database at `file`. The caller holds the state directory's lock.
+ * Throws `unavailable` for a database of a newer version. A damaged one is set aside under a name that `notice` is
+ * told, never deleted, and an empty one takes its place.
+ */
+export function open(file: string, notice: (text: string) => void = () => {}): Database {
+  try {
+    return openAsIs(file);
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    const aside = setAside(file);
+    notice(`the database is damaged and was set aside as ${aside}; starting with an empty one`);
+    return openAsIs(file);
+  }
+}
+
+function openAsIs(file: string): Database {
+  const db = new Database(file, { create: true, readwrite: true, strict: true });
+  try {
+    db.run(`PRAGMA busy_timeout = ${busyTimeoutMs}`);
+    db.run("PRAGMA journal_mode = WAL");
+    // With WAL, NORMAL never loses a commit to a crash of the process, only to a loss of power.
+    db.run("PRAGMA synchronous = NORMAL");
+    db.run("PRAGMA foreign_keys = ON");
+    // Checkpoints are made while idle (`checkpoint`), not by whichever request happens to fill the log.
+    db.run("PRAGMA wal_autocheckpoint = 0");
+    migrate(db, file);
+    return db;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+function migrate(db: Database, file: string): void {
+  const { user_version: version } = db.query("PRAGMA user_version").get() as {
+    user_version: number;
+  };
+  if (version === migrations.length) return;
+  if (version > migrations.length) {
+    throw new Fault(
+      "unavailable",
+      `The database ${file} was written by a newer port-daddy (schema ${version}; this one knows ${migrations.length})`,
+      { hint: "install that version again; what it wrote is untouched" },
+    );
+  }
+  if (version > 0) copyAside(db, `${file}.v${version}`);
+  db.transaction(() => {
+    for (const step of migrations.slice(version)) db.run(step);
+    db.run(`PRAGMA user_version = ${migrations.length}`);
+  })();
+}
+
+function copyAside(db: Database, copy: string): void {
+  fs.rmSync(copy, { force: true });
+  db.run("VACUUM INTO ?", [copy]);
+}
+
+function setAside(file: string): string {
+  const aside = `${file}.damaged-${new Date().toISOString().replaceAll(":", "-")}`;
+  for (const suffix of ["", "-wal", "-shm"]) {
+    if (fs.existsSync(file + suffix)) fs.renameSync(file + suffix, aside + suffix);
+  }
+  return aside;
+}
+
+function isDamage(error: unknown): boolean {
+  return error instanceof SQLiteError && /^SQLITE_(CORRUPT|NOTADB)/.test(error.code ?? "");
+}
+
+/**
+ * Moves what the write-ahead log holds into the database, without waiting for anybody.
+ * `truncate` also empties the log's file, for a clean stop.
+ */
+export function checkpoint(db: Database, how: "passive" | "truncate" = "passive"): void {
+  db.run(`PRAGMA wal_checkpoint(${how})`);
+}

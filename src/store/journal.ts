@@ -1,0 +1,198 @@
+// Changes and what is told of them.
+//
+// - Work runs in `commit`. Its changes and its events land together or not at all.
+// - The commits of one turn of the event loop share one SQLite transaction, each under its own savepoint: a fault
+//   undoes its own work and nobody else's. An answer must wait for `landed` before it leaves.
+// - Listeners hear of an event after it has landed, all in the same order, by growing id. One that throws fails nobody.
+// - `since` and then `listen`, in one turn of the event loop, miss nothing and repeat nothing.
+
+import { SQLiteError, type Database } from "bun:sqlite";
+import type { ActivityEntry } from "../contract/entities.ts";
+import { actionOf, type EventData, type EventName } from "../contract/events.ts";
+import { Fault } from "../contract/faults.ts";
+import type { Clock } from "../world.ts";
+
+/** One thing that happened, as stored. */
+export type Entry = ActivityEntry;
+export type Listener = (entry: Entry) => void;
+
+/** Work that ends before it returns: a promise would go on after its transaction has closed, so it has no type here. */
+type Synchronous<T> = T extends PromiseLike<unknown> ? never : T;
+
+export type Journal = ReturnType<typeof createJournal>;
+
+export function createJournal(db: Database, clock: Clock, report: (error: unknown) => void) {
+  const listeners = new Set<Listener>();
+  const companions = new Set<Listener>();
+  const insert = db.prepare<null, [number, number, string, string, string, string, string]>(
+    "INSERT INTO activity (id, timestamp, event, action, target_id, actor, metadata) VALUES (?, ?, ?, ?, ?, ?, ?)",
+  );
+  const [begin, land, savepoint, release, rollback] = [
+    "BEGIN IMMEDIATE",
+    "COMMIT",
+    "SAVEPOINT work",
+    "RELEASE work",
+    "ROLLBACK TO work",
+  ].map((sql) => db.prepare(sql));
+
+  // Ids are not taken again, because `prune` never takes the newest row.
+  let lastId = newestId();
+  let depth = 0;
+  let group: { entries: Entry[]; landed: PromiseWithResolvers<void> } | undefined;
+
+  /**
+   * Runs synchronous work; what it changes and records lands with this turn's transaction, or is undone as a whole if
+   * it throws. A commit inside a commit is part of it.
+   */
+  function commit<T>(work: () => Synchronous<T>): T {
+    const mine = (group ??= openGroup());
+    const before = { count: mine.entries.length, lastId };
+    savepoint!.run();
+    depth++;
+    try {
+      return work() as T;
+    } catch (error) {
+      if (db.inTransaction) rollback!.run();
+      mine.entries.length = before.count;
+      lastId = before.lastId;
+      throw asStorageFault(error);
+    } finally {
+      depth--;
+      // A full disk or a failed read makes SQLite itself give up the whole transaction, with everybody's work in it.
+      if (db.inTransaction) release!.run();
+      else if (group === mine) fail(new Fault("unavailable", "The change could not be stored"));
+    }
+  }
+
+  /** Records an event of the work that is being committed. Its actor is who asked for it. */
+  function record<N extends EventName>(
+    event: N,
+    targetId: string,
+    actor: string,
+    data: EventData[N],
+  ): void {
+    if (depth === 0 || !group) throw new Error(`${event} was recorded outside a commit`);
+    const entry: Entry = {
+      id: ++lastId,
+      timestamp: clock.now(),
+      action: actionOf(event, data),
+      event,
+      targetId,
+      actor,
+      metadata: data,
+    };
+    insert.run(
+      entry.id,
+      entry.timestamp,
+      event,
+      entry.action,
+      targetId,
+      actor,
+      JSON.stringify(data),
+    );
+    for (const companion of companions) companion(entry);
+    group.entries.push(entry);
+  }
+
+  /** Ends the turn's transaction now. Does nothing where none is open. */
+  function flush(): void {
+    const mine = group;
+    if (!mine) return;
+    if (depth > 0) throw new Error("flushed inside a commit");
+    try {
+      land!.run();
+    } catch (error) {
+      if (db.inTransaction) db.run("ROLLBACK");
+      fail(asStorageFault(error));
+      return;
+    }
+    group = undefined;
+    mine.landed.resolve();
+    for (const entry of mine.entries) tell(entry);
+  }
+
+  function openGroup() {
+    try {
+      begin!.run();
+    } catch (error) {
+      throw asStorageFault(error);
+    }
+    const landed = Promise.withResolvers<void>();
+    landed.promise.catch(() => {}); // Whoever waits hears of it; work that nobody waits for must not end the process.
+    setImmediate(flush);
+    return { entries: [] as Entry[], landed };
+  }
+
+  function fail(reason: unknown): void {
+    group?.landed.reject(reason);
+    group = undefined;
+    lastId = newestId();
+  }
+
+  function tell(entry: Entry): void {
+    for (const listener of listeners) {
+      try {
+        listener(entry);
+      } catch (error) {
+        report(error);
+      }
+    }
+  }
+
+  function newestId(): number {
+    return (db.query("SELECT max(id) AS id FROM activity").get() as { id: number | null }).id ?? 0;
+  }
+
+  return {
+    commit,
+    record,
+    flush,
+    /** Resolves when everything committed so far is stored; rejects where it could not be. */
+    landed: (): Promise<void> => group?.landed.promise ?? Promise.resolve(),
+    /** Calls `listener` after each event has landed, until the returned function is called. */
+    listen(listener: Listener): () => void {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+    /** Calls `companion` inside the transaction of each event, for rows that must come and go with it. */
+    accompany(companion: Listener): void {
+      companions.add(companion);
+    },
+    /** The events after an id that have landed, oldest first. */
+    since(id: number): Entry[] {
+      flush();
+      const rows = db
+        .query(`SELECT ${entryColumns} FROM activity WHERE id > ? ORDER BY id`)
+        .all(id);
+      return (rows as EntryRow[]).map(toEntry);
+    },
+    lastId: () => lastId,
+  };
+}
+
+export const entryColumns = `id, timestamp, action, event, target_id AS targetId, actor, metadata`;
+export type EntryRow = Omit<Entry, "metadata"> & { metadata: string };
+
+export function toEntry(row: EntryRow): Entry {
+  return { ...row, metadata: JSON.parse(row.metadata) };
+}
+
+/** SQLite's refusal to store, told as what it means for the caller; anything else stays what it is. */
+function asStorageFault(error: unknown): unknown {
+  if (!(error instanceof SQLiteError)) return error;
+  const meaning = storageTroubles.find(([code]) => error.code?.startsWith(code))?.[1];
+  return meaning === undefined
+    ? error
+    : new Fault("unavailable", `The change could not be stored: ${meaning}`, {
+        hint: "see: port-daddy logs",
+      });
+}
+
+const storageTroubles = [
+  ["SQLITE_FULL", "the disk is full"],
+  ["SQLITE_IOERR", "the disk cannot be read or written"],
+  ["SQLITE_READONLY", "the state directory is read-only"],
+  ["SQLITE_CORRUPT", "the database is damaged"],
+  ["SQLITE_BUSY", "another process has the database"],
+  ["SQLITE_CANTOPEN", "the database cannot be opened"],
+] as const;

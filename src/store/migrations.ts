@@ -1,0 +1,60 @@
+// The steps of the schema, oldest first. `user_version` counts the steps a database has had; a released one is never
+// edited.
+
+export const migrations: readonly string[] = [
+  `
+  -- What happened: the activity log, and the replay of every stream.
+  CREATE TABLE activity (
+    id        INTEGER PRIMARY KEY,
+    timestamp INTEGER NOT NULL,
+    event     TEXT NOT NULL,
+    action    TEXT NOT NULL,
+    target_id TEXT NOT NULL,
+    actor     TEXT NOT NULL,
+    metadata  TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX activity_by_action ON activity (action, id);
+  CREATE INDEX activity_by_target ON activity (target_id, id);
+  CREATE INDEX activity_by_actor ON activity (actor, id);
+
+  -- The claims in force.
+  CREATE TABLE services (
+    id           TEXT PRIMARY KEY,
+    port         INTEGER NOT NULL UNIQUE,
+    pid          INTEGER,
+    -- Tells the process from a later one of the same number.
+    pid_mark     TEXT,
+    agent        TEXT,
+    cmd          TEXT,
+    cwd          TEXT,
+    health       TEXT,
+    metadata     TEXT,
+    created_at   INTEGER NOT NULL,
+    last_seen_at INTEGER NOT NULL,
+    expires_at   INTEGER,
+    -- The span that a repeated claim renews.
+    expires_ms   INTEGER
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX services_by_expiry ON services (expires_at) WHERE expires_at IS NOT NULL;
+  CREATE INDEX services_by_pid ON services (pid) WHERE pid IS NOT NULL;
+  CREATE INDEX services_by_agent ON services (agent) WHERE agent IS NOT NULL;
+
+  -- URLs of a claim beside the local one.
+  CREATE TABLE endpoints (
+    service_id  TEXT NOT NULL REFERENCES services (id) ON DELETE CASCADE,
+    environment TEXT NOT NULL,
+    url         TEXT NOT NULL,
+    PRIMARY KEY (service_id, environment)
+  ) STRICT, WITHOUT ROWID;
+
+  -- The port each identity had last, for good.
+  CREATE TABLE port_memory (
+    id          TEXT PRIMARY KEY,
+    port        INTEGER NOT NULL,
+    -- NULL while the identity holds it.
+    released_at INTEGER
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX port_memory_by_port ON port_memory (port);
+  CREATE INDEX port_memory_by_release ON port_memory (released_at, port) WHERE released_at IS NOT NULL;
+  `,
+];

@@ -1,0 +1,106 @@
+// What a bare command line is called: the long-lived process behind it, so that an agent that runs each command in a
+// new shell is one caller, and two terminals are two.
+
+import * as path from "node:path";
+import { userName } from "../config.ts";
+import {
+  accountName,
+  ancestors,
+  commandWords,
+  hostName,
+  stat,
+  type ProcessStat,
+} from "./processes.ts";
+
+/** Programs that only run others. A command's caller is the first process behind it that is none of these. */
+const passedOver = new Set(
+  [
+    [
+      "sh",
+      "bash",
+      "dash",
+      "zsh",
+      "fish",
+      "ksh",
+      "mksh",
+      "ash",
+      "busybox",
+      "tcsh",
+      "csh",
+      "pwsh",
+      "nu",
+      "xonsh",
+    ],
+    [
+      "env",
+      "timeout",
+      "nice",
+      "ionice",
+      "nohup",
+      "setsid",
+      "stdbuf",
+      "time",
+      "watch",
+      "xargs",
+      "parallel",
+      "script",
+    ],
+    ["sudo", "doas", "su", "runuser", "setpriv", "chroot", "unshare", "nsenter", "systemd-run"],
+    ["make", "gmake", "ninja", "just", "task", "npm", "npx", "pnpm", "yarn", "bunx", "corepack"],
+    [
+      "direnv",
+      "mise",
+      "asdf",
+      "nix-shell",
+      "strace",
+      "ltrace",
+      "flock",
+      "chronic",
+      "unbuffer",
+      "port-daddy",
+      "pd",
+    ],
+  ].flat(),
+);
+
+/** Names of a first process that starts a machine's others and stands behind everybody. */
+const inits = new Set([
+  "init",
+  "systemd",
+  "launchd",
+  "tini",
+  "dumb-init",
+  "docker-init",
+  "s6-svscan",
+  "runit",
+]);
+
+/**
+ * `user@host#pid.start`: the nearest ancestor that is neither a shell nor a wrapper and, where the command has a
+ * terminal, lies inside that terminal's session; else the session's leader.
+ */
+export function callerId(pid = process.pid): string {
+  const behind = processBehind(pid);
+  const user = userName() ?? accountName(process.getuid?.()) ?? "unknown";
+  return `${user}@${hostName()}#${behind.pid}.${behind.startTicks}`;
+}
+
+/** The long-lived process behind a command. */
+export function processBehind(pid: number): Pick<ProcessStat, "pid" | "startTicks"> {
+  const self = stat(pid);
+  if (!self) return { pid, startTicks: 0 };
+  for (const ancestor of ancestors(pid)) {
+    if (self.terminal !== 0 && ancestor.session !== self.session) break;
+    if (inits.has(ancestor.name)) break;
+    if (!passedOver.has(programOf(ancestor))) return ancestor;
+  }
+  return stat(self.session) ?? { pid: self.session, startTicks: 0 };
+}
+
+/** The name a process goes by: npm retitles itself `npm run dev`; other scripts are known by the file they run. */
+function programOf(process: ProcessStat): string {
+  const name = process.name.split(" ")[0]!.replace(/^-/, "");
+  if (name !== "node" && name !== "bun") return name;
+  const script = commandWords(process.pid)[1] ?? name;
+  return path.basename(script).replace(/(-cli)?\.[cm]?js$/, "");
+}

@@ -1,0 +1,59 @@
+// Where things lie in the state directory.
+
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { Fault } from "../contract/faults.ts";
+
+/** The longest path of a Unix socket: `sun_path` of sockaddr_un less its NUL (man 7 unix). */
+const maxSocketPath = process.platform === "darwin" ? 103 : 107;
+
+export const databaseFile = (home: string) => path.join(home, "port-daddy.db");
+export const logFile = (home: string) => path.join(home, "daemon.log");
+/** Held by the one daemon of a state directory. */
+export const daemonLock = (home: string) => path.join(home, "daemon.lock");
+/** Held by the command that is starting it, so that one does however many need it. */
+export const startLock = (home: string) => path.join(home, "start.lock");
+/** Touched when a warning was shown that need not be repeated for a while. */
+export const warningStamp = (home: string) => path.join(home, "warned");
+
+/** Throws `invalid_input` where the path is longer than a socket's may be. */
+export function socketFile(home: string): string {
+  const file = path.join(home, "daemon.sock");
+  if (Buffer.byteLength(file) <= maxSocketPath) return file;
+  throw new Fault("invalid_input", `The state directory ${home} is too deep for a Unix socket`, {
+    details: { field: "PORT_DADDY_HOME" },
+    hint: "name a shorter one: export PORT_DADDY_HOME=~/.port-daddy",
+  });
+}
+
+/** Makes the state directory, for this user alone. Throws `unavailable` with the reason where it cannot be. */
+export function makeHome(home: string): void {
+  try {
+    fs.mkdirSync(home, { recursive: true, mode: 0o700 });
+    if ((fs.statSync(home).mode & 0o077) !== 0) fs.chmodSync(home, 0o700);
+    fs.accessSync(home, fs.constants.W_OK | fs.constants.X_OK);
+  } catch (error) {
+    throw new Fault(
+      "unavailable",
+      `The state directory ${home} cannot be used: ${reasonOf(error)}`,
+      {
+        hint: "name another: export PORT_DADDY_HOME=<directory>",
+      },
+    );
+  }
+}
+
+/** The reason of a failed system call, without its repetition of call and path. */
+export function reasonOf(error: unknown): string {
+  const { code, message } = error as { code?: string; message?: string };
+  const known: Record<string, string> = {
+    EACCES: "permission denied",
+    EPERM: "not permitted",
+    EROFS: "the file system is read-only",
+    ENOSPC: "the disk is full",
+    ENOTDIR: "part of the path is a file, not a directory",
+    EEXIST: "it is a file, not a directory",
+    EMFILE: "too many open files",
+  };
+  return known[code ?? ""] ?? message ?? String(error);
+}

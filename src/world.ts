@@ -1,0 +1,58 @@
+// The world that the rules work in. Every domain function takes it first; a test hands in one with a clock that stands
+// still and ports that are free by decree.
+
+import type { Config } from "./config.ts";
+import type { ProcessInfo } from "./contract/entities.ts";
+import { indexRemembered, type RememberedPorts } from "./domain/ports.ts";
+import type { Database } from "./store/database.ts";
+import { createJournal, type Journal } from "./store/journal.ts";
+
+export type World = {
+  config: Config;
+  db: Database;
+  journal: Journal;
+  clock: Clock;
+  probe: Probe;
+  rememberedPorts: RememberedPorts;
+};
+
+/** `report` is told of what fails where nobody waits for it. */
+export function createWorld(parts: {
+  config: Config;
+  db: Database;
+  clock: Clock;
+  probe: Probe;
+  report: (error: unknown) => void;
+}): World {
+  const { config, db, clock, probe, report } = parts;
+  const journal = createJournal(db, clock, report);
+  return { config, db, journal, clock, probe, rememberedPorts: indexRemembered(db, journal) };
+}
+
+export type Clock = {
+  /** Milliseconds since 1970. */
+  now(): number;
+};
+
+/** What the machine says about ports and processes at this moment. All of it is synchronous. */
+export type Probe = {
+  /** Why a port cannot be bound at this moment; `undefined` where it can. */
+  obstacle(port: number): "in_use" | "not_permitted" | undefined;
+  /** The ports something listens on, at most a second old. */
+  listening(): ReadonlySet<number>;
+  /** Who listens on a port, as far as it can be seen from here. */
+  listenersOn(port: number): ProcessInfo[];
+  /** What tells a process from any other of the same number; `undefined` where there is none. */
+  birthmark(pid: number): string | undefined;
+};
+
+/** On whose behalf something is done. */
+export type Caller = {
+  /** The registered or merely named agent, if there is one. */
+  agent?: string | undefined;
+  /** Who goes into the log: the agent, else the caller id, else the remote address, else `local`. */
+  actor: string;
+};
+
+/** What the daemon does by itself is logged under this name. */
+export const daemonCaller: Caller = { actor: "port-daddy" };

@@ -1,0 +1,39 @@
+#!/bin/sh
+# What `npm test` runs: installs what the tests need, builds the binary, runs every test, checks the generated docs.
+# The last line is `N passed, N failed` (`, N skipped`).
+set -eu
+cd -- "$(dirname -- "$0")/.."
+
+bun=node_modules/.bin/bun
+# npm leaves a lock file of its own in node_modules; an older one than ours means that packages have changed.
+if [ ! -x "$bun" ] || [ -n "$(find package-lock.json -newer node_modules/.package-lock.json)" ]; then
+  npm ci --no-audit --no-fund
+fi
+"$bun" --version >/dev/null 2>&1 || node node_modules/bun/install.js
+
+# Browser tests use Debian's Chromium; without it they count as skipped.
+if ! command -v chromium >/dev/null 2>&1 && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium >/dev/null
+fi
+
+"$bun" build.ts
+"$bun" test/docs/tables.ts
+
+report=dist/junit.xml
+rm -f "$report"
+status=0
+"$bun" test --parallel=2 --reporter=junit --reporter-outfile="$report" "$@" || status=$?
+[ -f "$report" ] || {
+  printf '0 passed, 1 failed\n'
+  exit 1
+}
+
+# The first line with counts is the sum of all: <testsuites … tests="12" … failures="0" skipped="0" …>.
+count() { sed -n "s/^<testsuites.* $1=\"\([0-9]*\)\".*/\1/p" "$report" | head -n 1; }
+tests=$(count tests) failures=$(count failures) skipped=$(count skipped)
+passed=$((tests - failures - skipped))
+[ "$status" = 0 ] || [ "$failures" -gt 0 ] || failures=1
+printf '%s passed, %s failed' "$passed" "$failures"
+[ "$skipped" = 0 ] || printf ', %s skipped' "$skipped"
+printf '\n'
+exit "$status"

@@ -1,0 +1,89 @@
+// One request and everything that follows from it: its status, its body, and the events it recorded. An event that is
+// not expected is a failure, so `events: []` asserts that nothing happened.
+
+import { expect } from "bun:test";
+import { build } from "../src/build.ts";
+import { check, type Field } from "../src/contract/fields.ts";
+import { operations, type Operation } from "../src/contract/operations.ts";
+import { createLog } from "../src/daemon/log.ts";
+import type { Daemon } from "../src/daemon/daemon.ts";
+import { answerHeaders, createApp, type RequestEnv } from "../src/daemon/server.ts";
+import { makeWorld, type TestWorld } from "./world.ts";
+
+export type Scenario = {
+  method?: string;
+  path: string;
+  headers?: Record<string, string>;
+  /** Sent as JSON; a string is sent as it is. */
+  body?: unknown;
+  status?: number;
+  /** What the body must hold, at least. */
+  answer?: Record<string, unknown>;
+  /** What happened, in order: `event target`. Left out, it is not looked at. */
+  events?: string[];
+};
+
+export type Side = ReturnType<typeof makeSide>;
+
+/** The app over a test world, spoken to without a socket. */
+export function makeSide(world: TestWorld = makeWorld(), transport: "socket" | "tcp" = "socket") {
+  const stops: string[] = [];
+  const daemon: Daemon = {
+    world,
+    build,
+    log: createLog("error", "/nonexistent"),
+    startedAt: world.clock.now(),
+    port: 9876,
+    answerHeaders: answerHeaders(build, 9876, world.config.range),
+    stop: (reason) => void stops.push(reason),
+    stopped: Promise.resolve(),
+  };
+  const app = createApp(daemon);
+  const env: RequestEnv["Bindings"] =
+    transport === "socket"
+      ? { transport }
+      : { transport, port: 9876, remoteAddress: () => "127.0.0.1" };
+
+  async function request(
+    scenario: Pick<Scenario, "method" | "path" | "headers" | "body">,
+  ): Promise<Response> {
+    const { method = "GET", path, headers = {}, body } = scenario;
+    const host = transport === "tcp" ? { host: "localhost:9876" } : {};
+    const text = typeof body === "string" ? body : JSON.stringify(body);
+    return app.request(
+      path,
+      { method, headers: { ...host, ...headers }, ...(body !== undefined && { body: text }) },
+      env,
+    );
+  }
+
+  /** Runs a scenario and returns the answer's body. Checks a success against the operation's declared output. */
+  async function play(scenario: Scenario): Promise<any> {
+    world.journal.flush();
+    const before = world.journal.lastId();
+    const response = await request(scenario);
+    const body = await response.json();
+    const context = `${scenario.method ?? "GET"} ${scenario.path} → ${response.status} ${JSON.stringify(body)}`;
+    expect(response.status, context).toBe(scenario.status ?? 200);
+    if (response.ok) checkOutput(scenario, body);
+    if (scenario.answer) expect(body).toMatchObject(scenario.answer);
+    if (scenario.events) expect(eventsSince(before), context).toEqual(scenario.events);
+    return body;
+  }
+
+  function eventsSince(id: number): string[] {
+    return world.journal.since(id).map(({ event, targetId }) => `${event} ${targetId}`);
+  }
+
+  return { world, app, request, play, stops, eventsSince };
+}
+
+/** An answer that is not what the table declares makes OpenAPI, the client's types and the docs untrue. */
+function checkOutput({ method = "GET", path }: Scenario, body: unknown): void {
+  const pathname = path.split("?")[0]!;
+  const operation = Object.values<Operation>(operations).find(
+    (row) =>
+      row.method === method && new RegExp(`^${row.path.replace(/:\w+/g, "[^/]+")}$`).test(pathname),
+  );
+  if (operation) check(operation.output as Field<unknown>, body, `the answer of ${operation.path}`);
+}
