@@ -24,7 +24,11 @@ function codeHash(): string {
 
 const { version } = JSON.parse(fs.readFileSync(path.join(root, "package.json"), "utf8"));
 const outfile = path.resolve(values.outfile);
-fs.mkdirSync(path.dirname(outfile), { recursive: true });
+// Built beside its source maps, which are in the binary too.
+const dist = path.join(root, "dist");
+fs.mkdirSync(dist, { recursive: true });
+const workshop = fs.mkdtempSync(path.join(dist, "build-"));
+const built = path.join(workshop, "port-daddy");
 
 const { exitCode } = Bun.spawnSync(
   [
@@ -47,8 +51,18 @@ const { exitCode } = Bun.spawnSync(
     `PORT_DADDY_CODE_HASH=${JSON.stringify(codeHash())}`,
     path.join(root, "src/main.ts"),
     "--outfile",
-    outfile,
+    built,
   ],
   { cwd: root, stdio: ["ignore", "inherit", "inherit"] },
 );
+if (exitCode === 0) replace(outfile, built);
+fs.rmSync(workshop, { recursive: true });
 process.exit(exitCode);
+
+/** By a rename within one directory: whoever runs the file meanwhile gets the old one whole or the new one whole. */
+function replace(file: string, by: string): void {
+  const beside = `${file}.${process.pid}`;
+  fs.mkdirSync(path.dirname(file), { recursive: true });
+  fs.copyFileSync(by, beside);
+  fs.renameSync(beside, file);
+}

@@ -39,12 +39,10 @@ bun=node_modules/.bin/bun
 
 printf 'Building ...\n'
 quietly "$bun" build.ts --outfile "$new"
-rm -f -- "$new.map"
-
-# A rename within one directory: whoever runs port-daddy meanwhile gets the old one whole or the new one whole.
+version=$("$new" version --quiet) || fail "the binary that was built does not run on this machine"
 mv -f -- "$new" "$target/port-daddy"
 ln -sf -- port-daddy "$target/pd"
-printf 'Installed %s to %s (pd is short for it).\n' "$("$target/port-daddy" version --quiet)" "$target/port-daddy"
+printf 'Installed port-daddy %s to %s (pd is short for it).\n' "$version" "$target/port-daddy"
 
 case ":$PATH:" in
 *":$target:"*) command=port-daddy ;;

@@ -30,7 +30,8 @@ const retention: Field<{ ms: number; rows: number }> = {
   ...text({ summary: "How long and how many", max: 40 }),
   expects: "a span and a number of rows, such as 30d,100000",
   accept(value) {
-    const [span = "", count = ""] = String(value).split(",");
+    const [span = "", count = "", ...rest] = String(value).split(",");
+    if (rest.length > 0) return undefined;
     const ms = duration.parse(span);
     const rows = /^\d{1,9}$/.test(count) ? Number(count) : 0;
     return ms && rows ? { ms, rows } : undefined;
@@ -190,11 +191,15 @@ export function colourWish(env: Environment = process.env): boolean | undefined 
   return env["TERM"] === "dumb" ? false : undefined;
 }
 
-/** What the daemon's process gets of our environment: a daemon outlives its shell, and must not carry its secrets. */
+/**
+ * What the daemon's process gets of our environment: it outlives its shell, and must carry neither its secrets nor
+ * what concerns that shell alone.
+ */
 export function daemonEnvironment(
   config: Config,
   env: Environment = process.env,
 ): Record<string, string> {
+  const ofShell = ["PORT_DADDY_AGENT", "PORT_DADDY_URL", "PORT_DADDY_NO_AUTOSTART"];
   const kept = [
     "HOME",
     "PATH",
@@ -207,10 +212,10 @@ export function daemonEnvironment(
     "XDG_STATE_HOME",
     "XDG_RUNTIME_DIR",
   ];
-  const names = [...kept, ...config.explicit];
-  return Object.fromEntries(
-    names.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])),
-  );
+  const names = [...kept, ...config.explicit].filter((name) => !ofShell.includes(name));
+  const values = names.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]]));
+  // The daemon's directory is not ours, so a relative path would lead it elsewhere.
+  return { ...Object.fromEntries(values), PORT_DADDY_HOME: config.home };
 }
 
 /** Settles the question of colour for everything in this process that asks the environment. */

@@ -7,7 +7,8 @@ import { callerId } from "../system/caller.ts";
 import { commands } from "./commands/index.ts";
 import type { Context } from "./command.ts";
 import * as help from "./help.ts";
-import { parse } from "./parse.ts";
+import { parse, wantsJson } from "./parse.ts";
+import { plain } from "./render.ts";
 import { connect, connectOrStart } from "./remote.ts";
 import { ReaderGone, type Terminal } from "./terminal.ts";
 
@@ -59,13 +60,13 @@ function tellFault(
   words: string[],
   { err, paint }: Terminal,
 ): number {
-  if (words.some((word) => /^(-j|--json)$/.test(word))) {
+  if (wantsJson(words, commands)) {
     err(JSON.stringify(fault.toBody()));
     return fault.exit;
   }
-  err(`${paint.bad("error:")} ${fault.message}`);
+  err(`${paint.bad("error:")} ${plain(fault.message)}`);
   if (fault.code === "internal" && cause instanceof Error && cause !== fault)
     err(String(cause.stack));
-  if (fault.hint !== undefined) err(`hint: ${fault.hint}`);
+  if (fault.hint !== undefined) err(`hint: ${plain(fault.hint)}`);
   return fault.exit;
 }

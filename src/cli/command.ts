@@ -66,9 +66,18 @@ const letters: Record<string, string> = {
   follow: "f",
 };
 
+/** `dryRun` → `dry-run` */
+export function flagWord(name: string): string {
+  return name.replace(/[A-Z]/g, (capital) => `-${capital.toLowerCase()}`);
+}
+
+export function flagLetter(name: string): string | undefined {
+  return letters[name];
+}
+
 /** How a flag is written in help: `-p, --port <n>`. */
 export function flagText(name: string, field: Field<unknown>): string {
-  const letter = letters[name];
-  const word = name.replace(/[A-Z]/g, (capital) => `-${capital.toLowerCase()}`);
-  return `${letter ? `-${letter}, ` : ""}--${word}${field.placeholder && ` ${field.placeholder}`}`;
+  const letter = flagLetter(name);
+  const value = field.placeholder && ` ${field.placeholder}`;
+  return `${letter ? `-${letter}, ` : ""}--${flagWord(name)}${value}`;
 }

@@ -5,14 +5,14 @@ import { commonFlags, flagText, groups, type Command } from "./command.ts";
 import type { Paint } from "./terminal.ts";
 
 export function overview(commands: readonly Command[], paint: Paint): string {
-  const width = Math.max(...commands.map((command) => usage(command).length));
+  const width = Math.max(...commands.map((command) => names(command).length));
   const sections = groups.flatMap((group) => {
     const rows = commands.filter((command) => command.group === group);
     if (rows.length === 0) return [];
     return [
       section(
         group,
-        rows.map((command) => [usage(command), command.summary]),
+        rows.map((command) => [names(command), command.summary]),
         paint,
         width,
       ),
@@ -28,9 +28,8 @@ export function overview(commands: readonly Command[], paint: Paint): string {
 }
 
 export function forCommand(command: Command, paint: Paint): string {
-  const aliases = command.aliases?.length ? ` (also: ${command.aliases.join(", ")})` : "";
   return [
-    `${command.summary}${aliases}`,
+    command.summary,
     section("Usage", [[`port-daddy ${usage(command)} [options]`, ""]], paint),
     section("Options", flagRows({ ...command.flags, ...commonFlags }), paint),
     ...(command.examples
@@ -45,7 +44,12 @@ export function forCommand(command: Command, paint: Paint): string {
   ].join("\n\n");
 }
 
-/** `claim <id> [...]` */
+/** `find, ps [pattern]` */
+function names({ name, aliases = [], args }: Command): string {
+  return [[name, ...aliases].join(", "), args].filter(Boolean).join(" ");
+}
+
+/** `claim <id> [...ids]` */
 export function usage({ name, args }: Command): string {
   return args ? `${name} ${args}` : name;
 }

@@ -1,9 +1,12 @@
-// From words to a command with its arguments and checked flags, by cac.
+// From words to a command with its arguments and checked flags. Flags are read by the runtime's own parser and by their
+// fields; the command and its arguments by cac, which takes text for numbers where it can and so gets no flags.
 
+import { parseArgs } from "node:util";
 import { cac } from "cac";
 import { Fault } from "../contract/faults.ts";
 import { check, type Field, type Shape } from "../contract/fields.ts";
-import { commonFlags, flagText, type Command, type Invocation } from "./command.ts";
+import { isIdentity } from "../contract/identity.ts";
+import { commonFlags, flagLetter, flagWord, type Command, type Invocation } from "./command.ts";
 import { nearest } from "./nearest.ts";
 
 export type Parsed = Invocation<Shape> & {
@@ -11,108 +14,162 @@ export type Parsed = Invocation<Shape> & {
   helpFor: string | undefined;
 };
 
-/** A word that cac may not take for a number: it reads `--owner 007` as 7. No argument of a process can hold a NUL. */
-const mark = "\0";
+type Flag = { name: string; field: Field<unknown>; isSwitch: boolean };
 
 /**
  * Finds the command in the words and reads its flags by their fields. Throws `invalid_input` for an unknown command or
  * flag, with the nearest known one, and for a value that the field refuses.
  */
 export function parse(words: string[], commands: readonly Command[]): Parsed {
+  const { command, rest } = split(words, commands);
+  const flags = flagsOf(command);
+  const tokens = tokensOf(rest, flags);
+  const isHelp = tokens.some(
+    (token) => token.kind === "option" && /^(--help|-h)$/.test(token.rawName),
+  );
+  if (isHelp || !command) return { command, args: [], flags: {}, helpFor: command?.name ?? "" };
+  const values = readFlags(tokens, flags, command);
+  const args = tokens.flatMap((token) => (token.kind === "positional" ? [token.value] : []));
+  checkCount(args, command);
+  return { command, args, flags: values, helpFor: undefined };
+}
+
+/** Whether the words ask for JSON, also where they are otherwise wrong. */
+export function wantsJson(words: string[], commands: readonly Command[]): boolean {
   const name = words.find((word) => !word.startsWith("-"));
-  const command = commands.find((each) => each.name === name || each.aliases?.includes(name ?? ""));
-  if (name !== undefined && !command) throw unknownCommand(name, commands);
-  const flags = { ...command?.flags, ...commonFlags };
-  const { args, options } = read(words, command, flags);
-  if (options["help"]) return { command, args: [], flags: {}, helpFor: command?.name ?? "" };
-  return { command, args, flags: checked(options, flags), helpFor: undefined };
+  const flags = flagsOf(commands.find((each) => isNamed(each, name)));
+  return tokensOf(words, flags).some((token) => token.kind === "option" && token.name === "json");
 }
 
-function read(words: string[], command: Command | undefined, flags: Shape) {
-  const cli = cac("port-daddy");
-  const name = command?.name ?? "";
-  const parser = cli.command(`${name} ${command?.args ?? ""}`.trim());
-  for (const [flag, field] of Object.entries(flags))
-    parser.option(flagText(flag, field), field.summary);
-  // cac knows the command by its own name alone.
-  const own = words.map((word, index) => (command && index === commandIndex(words) ? name : word));
-  const { args, options } = cli.parse(["", "", ...marked(own, name)], { run: false });
-  const trailing = (options["--"] as string[]) ?? [];
-  if (!options["help"]) {
-    refuse(() => parser.checkUnknownOptions(), name, flags);
-    refuse(() => parser.checkOptionValue(), name, flags);
-    refuse(() => parser.checkRequiredArgs(), name, flags);
-    refuse(() => parser.checkUnusedArgs(), name, flags);
-  }
-  return { args: [...args.map(unmarked), ...trailing], options };
+/** The command is the first word that is not a flag; flags of every command may stand before it. */
+function split(words: string[], commands: readonly Command[]) {
+  const index = words.findIndex((word) => !word.startsWith("-"));
+  if (index < 0) return { command: undefined, rest: words };
+  const command = commands.find((each) => isNamed(each, words[index]));
+  if (!command) throw unknownCommand(words[index]!, commands);
+  return { command, rest: words.toSpliced(index, 1) };
 }
 
-function commandIndex(words: string[]): number {
-  return words.findIndex((word) => !word.startsWith("-"));
+function isNamed(command: Command, name: string | undefined): boolean {
+  return name !== undefined && (command.name === name || command.aliases?.includes(name) === true);
 }
 
-function marked(words: string[], command: string): string[] {
-  const end = words.indexOf("--");
-  const own = end < 0 ? words : words.slice(0, end);
-  const rest = end < 0 ? [] : words.slice(end);
-  const isCommand = (index: number) => command !== "" && index === commandIndex(words);
-  return [
-    ...own.map((word, index) => {
-      if (isCommand(index)) return word;
-      if (!word.startsWith("-") || word === "-") return mark + word;
-      return word.startsWith("--")
-        ? word.replace("=", `=${mark}`)
-        : word.replace(/^(-[a-z])=?(\d.*)$/, `$1=${mark}$2`);
+/** The flags of a command by the word they are written with. */
+function flagsOf(command: Command | undefined): Map<string, Flag> {
+  const fields: Shape = { ...command?.flags, ...commonFlags };
+  return new Map(
+    Object.entries(fields).map(([name, field]) => [
+      flagWord(name),
+      // A field without a placeholder takes no value: it is there or it is not.
+      { name, field, isSwitch: field.placeholder === "" },
+    ]),
+  );
+}
+
+function tokensOf(words: string[], flags: Map<string, Flag>) {
+  const options = Object.fromEntries(
+    [...flags].map(([word, { name, isSwitch }]) => {
+      const short = flagLetter(name);
+      return [
+        word,
+        { type: isSwitch ? ("boolean" as const) : ("string" as const), ...(short && { short }) },
+      ];
     }),
-    ...rest,
-  ];
+  );
+  return parseArgs({ args: words, options, strict: false, tokens: true }).tokens;
 }
 
-function unmarked(word: unknown): string {
-  return String(word).replace(mark, "");
-}
+type Token = ReturnType<typeof tokensOf>[number];
 
-/** The flags that were given, each read and checked by its field. */
-function checked(options: Record<string, unknown>, flags: Shape): Record<string, unknown> {
+function readFlags(
+  tokens: Token[],
+  flags: Map<string, Flag>,
+  command: Command,
+): Record<string, unknown> {
   const values: Record<string, unknown> = {};
-  for (const [name, field] of Object.entries(flags)) {
-    if (options[name] !== undefined) values[name] = readFlag(name, field, options[name]);
+  for (const token of tokens) {
+    if (token.kind !== "option") continue;
+    const word = token.name.replace(/^no-/, "");
+    const flag = flags.get(token.name) ?? (flags.get(word)?.isSwitch ? flags.get(word) : undefined);
+    if (!flag) throw usage(unknownOption(token.rawName, flags), command);
+    if (flag.isSwitch) {
+      if (token.value !== undefined) throw usage(`--${word} takes no value`, command);
+      values[flag.name] = token.name === word;
+    } else {
+      values[flag.name] = readValue(token, flag, values, tokens, command);
+    }
   }
   return values;
 }
 
-function readFlag(name: string, field: Field<unknown>, given: unknown): unknown {
-  const label = flagText(name, field).replace(/^-., | .*$/g, "");
-  if (typeof given === "boolean") return given;
-  if (Array.isArray(given)) {
-    if (given.every((each) => each === true)) return true;
-    throw new Fault("invalid_input", `${label} is given ${given.length} times`, {
-      details: { field: name },
-    });
+function readValue(
+  token: Extract<Token, { kind: "option" }>,
+  { name, field }: Flag,
+  values: Record<string, unknown>,
+  tokens: Token[],
+  command: Command,
+): unknown {
+  const label = `--${token.name}`;
+  const { value, inlineValue } = token;
+  if (Object.hasOwn(values, name)) {
+    const times = tokens.filter(
+      (each) => each.kind === "option" && each.name === token.name,
+    ).length;
+    throw usage(`${label} is given ${times} times`, command, name);
   }
-  return check(field, field.read(unmarked(given)), label);
+  // A word with a dash in front is another flag, unless it was written so that it cannot be one.
+  const isFlag = inlineValue === false && value?.startsWith("-");
+  if (isFlag && value !== "-")
+    throw usage(
+      `${label} needs a value, and ${value} looks like a flag; write ${label}=${value}`,
+      command,
+      name,
+    );
+  // `-p=3200` is meant as `-p 3200`.
+  const text = inlineValue && !token.rawName.startsWith("--") ? value?.replace(/^=/, "") : value;
+  if (text === undefined)
+    throw usage(`${label} needs a value: ${field.placeholder}`, command, name);
+  try {
+    return check(field, field.read(text), label);
+  } catch (error) {
+    if (error instanceof Fault) throw usage(error.message, command, name);
+    throw error;
+  }
 }
 
-/** Runs one of cac's checks and tells its complaint as a fault of ours. */
-function refuse(complain: () => void, command: string, flags: Shape): void {
+/** cac knows how many arguments `<id> [...ids]` are; a mark keeps it from reading them as numbers or flags. */
+function checkCount(args: string[], command: Command): void {
+  const cli = cac("port-daddy");
+  const parser = cli.command(`run ${command.args ?? ""}`);
+  cli.parse(["", "", "run", ...args.map((arg) => `=${arg}`)], { run: false });
   try {
-    complain();
-  } catch (error) {
-    const message = unmarked((error as Error).message.replaceAll(mark, "").replaceAll("`", "'"));
-    const unknown = /^Unknown option '(--?)([^']+)'$/.exec(message);
-    if (!unknown) throw usageFault(message.replace(/^Unused args/, "too many arguments"), command);
-    const [, dashes, given] = unknown as unknown as [string, string, string];
-    const close = nearest(given, Object.keys(flags));
-    throw usageFault(
-      `unknown option ${dashes}${given}${close ? ` (did you mean --${close}?)` : ""}`,
+    parser.checkRequiredArgs();
+  } catch {
+    throw usage(`'${command.name}' needs ${command.args}`, command);
+  }
+  try {
+    parser.checkUnusedArgs();
+  } catch {
+    const most = parser.args.length;
+    throw usage(
+      `too many arguments: ${args
+        .slice(most)
+        .map((arg) => `'${arg}'`)
+        .join(", ")}`,
       command,
     );
   }
 }
 
-function usageFault(message: string, command: string): Fault {
+function unknownOption(typed: string, flags: Map<string, Flag>): string {
+  const close = nearest(typed.replace(/^--?/, ""), flags.keys());
+  return `unknown option ${typed}${close && typed.startsWith("--") ? ` (did you mean --${close}?)` : ""}`;
+}
+
+function usage(message: string, command: Command, field?: string): Fault {
   return new Fault("invalid_input", message, {
-    hint: `see: port-daddy ${command && `${command} `}--help`,
+    hint: `see: port-daddy ${command.name} --help`,
+    ...(field !== undefined && { details: { field } }),
   });
 }
 
@@ -121,7 +178,12 @@ function unknownCommand(name: string, commands: readonly Command[]): Fault {
     name,
     commands.flatMap((each) => [each.name, ...(each.aliases ?? [])]),
   );
+  const isService = name.includes(":") && isIdentity(name);
   return new Fault("invalid_input", `there is no command '${name}'`, {
-    hint: close ? `did you mean: port-daddy ${close}` : "see them all: port-daddy --help",
+    hint: close
+      ? `did you mean: port-daddy ${close}`
+      : isService
+        ? `to claim a port for it: port-daddy claim ${name}`
+        : "see them all: port-daddy --help",
   });
 }

@@ -4,12 +4,15 @@ import * as duration from "../contract/duration.ts";
 import type { ProcessInfo } from "../contract/entities.ts";
 import type { Paint } from "./terminal.ts";
 
-/** Text from elsewhere, safe to show: control characters could move the cursor or repaint the screen. */
+/**
+ * Text from elsewhere, safe to show: control, format and line-separating characters could move the cursor, repaint the
+ * screen or reverse what is read.
+ */
 export function plain(text: string): string {
-  return text.replace(
-    /\p{Cc}|\p{Cf}/gu,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
+  return text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]|\p{Cs}/gu, (character) => {
+    const code = character.codePointAt(0)!.toString(16);
+    return code.length > 4 ? `\\u{${code}}` : `\\u${code.padStart(4, "0")}`;
+  });
 }
 
 export type Cell = string | number | null;
@@ -23,13 +26,20 @@ export function table(header: string[], rows: Cell[][], paint: Paint, columns?: 
     Math.max(title.length, ...cells.map((row) => row[i]!.length)),
   );
   const line = (row: string[]) =>
-    row
-      .map((cell, i) => cell.padEnd(widths[i]!))
-      .join("  ")
-      .trimEnd();
-  const cut = (text: string) =>
-    columns !== undefined && text.length > columns ? `${text.slice(0, columns - 1)}…` : text;
-  return [paint.strong(cut(line(header))), ...cells.map((row) => cut(line(row)))].join("\n");
+    clipped(
+      row
+        .map((cell, i) => cell.padEnd(widths[i]!))
+        .join("  ")
+        .trimEnd(),
+      columns,
+    );
+  return [paint.strong(line(header)), ...cells.map(line)].join("\n");
+}
+
+/** Text cut to the columns there are; whole characters only. */
+export function clipped(text: string, columns = Number.POSITIVE_INFINITY): string {
+  const characters = [...text];
+  return characters.length > columns ? `${characters.slice(0, columns - 1).join("")}…` : text;
 }
 
 /** `2026-11-22 15:48:07`, in local time. */
@@ -38,27 +48,27 @@ export function dateTime(instant: number): string {
   return date.toISOString().slice(0, 19).replace("T", " ");
 }
 
-/** `5m ago`, `in 2h`. */
+/** `5m ago`, `in 2h`, `just now`. */
 export function relative(instant: number, now: number): string {
-  return instant > now
-    ? `in ${duration.brief(instant - now)}`
-    : `${duration.brief(now - instant)} ago`;
+  if (instant > now) return `in ${duration.brief(instant - now)}`;
+  return now - instant < 1_000 ? "just now" : `${duration.brief(now - instant)} ago`;
 }
 
+/** How much of a command line is shown; the rest seldom says more. */
+const commandColumns = 120;
+
 /** `process 4312 (node server.js) of erich, in ~/src/app`, as far as it can be seen. */
-export function processLine(
-  { pid, command, cwd, user, startedAt }: ProcessInfo,
-  home: string,
-  now: number,
-): string {
-  if (pid === null) return `a process of ${user ?? "another user"} that cannot be seen from here`;
+export function processLine(process: ProcessInfo, home: string, now: number): string {
+  const { pid, command, cwd, user, startedAt } = process;
+  if (pid === null)
+    return `a process of ${plain(user ?? "another user")} that cannot be seen from here`;
+  const name = command === null ? "" : ` (${clipped(plain(command), commandColumns)})`;
   const parts = [
-    `process ${pid}${command === null ? "" : ` (${plain(command)})`}`,
-    user !== null && `of ${user}`,
+    `process ${pid}${name}${user === null ? "" : ` of ${plain(user)}`}`,
     cwd !== null && `in ${directory(cwd, home)}`,
     startedAt !== null && `since ${dateTime(startedAt)} (${relative(startedAt, now)})`,
   ];
-  return parts.filter(Boolean).join(", ").replace(", of ", " of ");
+  return parts.filter(Boolean).join(", ");
 }
 
 /** A directory with the home directory as `~`. */

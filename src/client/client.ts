@@ -32,10 +32,11 @@ export const deadlineMs = 30_000;
 /** There is no daemon at the target: nothing was sent, so that the same call may be tried again. */
 export class Unreachable extends Fault {
   constructor(target: Target, reason: string) {
-    const place = "unix" in target ? target.unix : target.url;
-    super("unavailable", `No daemon answers at ${place} (${reason})`, {
-      hint: "start it: port-daddy start",
-    });
+    const [place, hint] =
+      "unix" in target
+        ? [target.unix, "start it: port-daddy start"]
+        : [target.url, "ask your own instead: env -u PORT_DADDY_URL port-daddy status"];
+    super("unavailable", `No daemon answers at ${place} (${reason})`, { hint });
   }
 }
 
@@ -106,6 +107,7 @@ const cannotConnect = new Map([
   ["FailedToOpenSocket", "nothing listens there"],
   ["ECONNREFUSED", "nothing listens there"],
   ["ENOENT", "there is no socket"],
+  ["ENOTDIR", "there is no socket"],
   ["EACCES", "permission denied"],
   ["EPERM", "permission denied"],
 ]);

@@ -24,6 +24,9 @@ import {
 /** The most that a claim's `metadata` may take, written out as JSON. */
 export const maxMetadataBytes = 4096;
 
+/** The most URLs that a service may have beside the local one. */
+export const maxEnvironments = 32;
+
 /** Where a service answers: `local` always, others as they are set. */
 export const environmentName: Field<string> = text({
   summary: "Environment: local, tunnel, dev, staging, prod or a name of your own",
@@ -49,7 +52,8 @@ export const healthTarget: Field<string> = {
   accept(value) {
     if (typeof value !== "string" || value.length > 2000 || !/^[\x21-\x7e]+$/.test(value))
       return undefined;
-    if (value.startsWith("/") && !value.startsWith("//")) return value;
+    // Browsers and URL parsers read `/\\host` like `//host`: as another machine.
+    if (value.startsWith("/") && !/^\/[/\\]/.test(value)) return value;
     const parsed = URL.parse(value);
     const isLoopback = ["localhost", "127.0.0.1", "[::1]"].includes(parsed?.hostname ?? "");
     return parsed?.protocol === "http:" && isLoopback ? value : undefined;
@@ -85,7 +89,7 @@ const serviceShape = {
   urls: map(endpointUrl, {
     summary: "Environment → URL; `local` is always there",
     key: environmentName,
-    max: 33,
+    max: maxEnvironments + 1,
   }),
   health: nullable(healthTarget),
   metadata: nullable(object({ summary: "Anything else, as given", maxBytes: maxMetadataBytes })),
@@ -111,7 +115,7 @@ export const moved = record(
     port: described(port, "The port this identity had before"),
     reason: oneOf({
       summary: "Why not that one",
-      values: ["held", "in_use", "reserved", "out_of_range", "requested"],
+      values: ["held", "in_use", "reserved", "not_permitted", "out_of_range", "requested"],
     }),
     holder: nullable(portHolder),
   },

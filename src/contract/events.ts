@@ -27,10 +27,9 @@ type EventRow<D> = {
   webhook: boolean;
 };
 
-const reasons: Record<ReleaseReason, string> = {
-  released: "released",
-  expired: "freed, because it expired:",
-  pid_died: "freed, because its process has died:",
+const causes: Record<Exclude<ReleaseReason, "released">, string> = {
+  expired: "it expired",
+  pid_died: "its process has died",
 };
 
 export const events: { [N in EventName]: EventRow<EventData[N]> } = {
@@ -40,13 +39,16 @@ export const events: { [N in EventName]: EventRow<EventData[N]> } = {
     sentence: (id, { port, existing, movedFrom }) =>
       movedFrom
         ? `moved ${id} from port ${movedFrom.port} to ${port}`
-        : `${existing ? "claimed again" : "claimed"} ${id} → port ${port}`,
+        : `claimed ${id}${existing ? " again" : ""} → port ${port}`,
     webhook: true,
   },
   "service.release": {
     summary: "Service was released",
     action: ({ reason }) => (reason === "released" ? "release" : "cleanup"),
-    sentence: (id, { port, reason }) => `${reasons[reason]} ${id}, port ${port}`,
+    sentence: (id, { port, reason }) =>
+      reason === "released"
+        ? `released ${id} (port ${port})`
+        : `freed ${id} (port ${port}): ${causes[reason]}`,
     webhook: true,
   },
   "daemon.start": {

@@ -4,6 +4,7 @@
 import * as duration from "./duration.ts";
 import { Fault } from "./faults.ts";
 import { identityPattern, identityRule, isIdentity } from "./identity.ts";
+import { parseJson } from "./json.ts";
 import * as range from "./range.ts";
 
 /** A JSON Schema (2020-12), as OpenAPI 3.1 uses it. */
@@ -216,7 +217,7 @@ export function map<T>(
     accept(value, name) {
       if (!isObject(value) || Object.keys(value).length > words.max) return undefined;
       const entries = Object.entries(value).map(([key, each]) => [
-        check(words.key, key, `the name ${name}.${key}`),
+        check(words.key, key, `${name}.${key}`),
         check(item, each, `${name}.${key}`),
       ]);
       return Object.fromEntries(entries);
@@ -293,6 +294,7 @@ export function url(
     schema: () => ({ type: "string", format: "uri", maxLength: 2000 }),
     accept(value) {
       if (typeof value !== "string" || value.length > 2000 || !isPrintable(value)) return undefined;
+      if (/\s/.test(value)) return undefined;
       const scheme = URL.parse(value)?.protocol.slice(0, -1);
       return scheme !== undefined && words.schemes.includes(scheme) ? value : undefined;
     },
@@ -306,19 +308,26 @@ export function schemaOf(field: Field<unknown>): Schema {
 }
 
 function invalid(name: string, problem: string): Fault {
-  return new Fault("invalid_input", `${name} ${problem}`, { details: { field: name } });
+  return new Fault("invalid_input", `${clipped(name)} ${problem}`, {
+    details: { field: clipped(name) },
+  });
+}
+
+/** What somebody else made up, short enough to repeat. */
+function clipped(text: string): string {
+  return text.length > 60 ? `${text.slice(0, 59)}…` : text;
 }
 
 function unknownField(name: string, known: string[]): Fault {
-  return new Fault("invalid_input", `${name} is not a field here; known are ${known.join(", ")}`, {
-    details: { field: name },
-  });
+  return invalid(
+    name === "" ? "(no name)" : name,
+    `is not a field here; known are ${known.join(", ")}`,
+  );
 }
 
 function shown(value: unknown): string {
   if (typeof value === "string" && value.length > 60) return `a text of ${value.length} characters`;
-  const json = JSON.stringify(value) ?? String(value);
-  return json.length > 60 ? `${json.slice(0, 59)}…` : json;
+  return clipped(JSON.stringify(value) ?? String(value));
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
@@ -335,7 +344,7 @@ function byteLength(value: string): number {
 
 function readJson(raw: string): unknown {
   try {
-    return JSON.parse(raw);
+    return parseJson(raw);
   } catch {
     return raw;
   }

@@ -71,7 +71,7 @@ const claimInput = {
         accept: (value, label) =>
           value === "local" ? undefined : entities.environmentName.accept(value, label),
       },
-      max: 32,
+      max: entities.maxEnvironments,
     }),
   ),
   metadata: optional(
@@ -214,7 +214,7 @@ export const operations = {
     summary: "List services",
     input: {
       pattern: optional(pattern),
-      status: optional(entities.serviceStatus),
+      status: optional(described(entities.serviceStatus, "Only those of this status")),
       port: optional(described(port, "Only the one that holds this port")),
       agent: optional(text({ summary: "Only those of this agent", max: 100, placeholder: "<id>" })),
     },

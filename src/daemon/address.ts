@@ -62,6 +62,8 @@ function listenOn(hostname: string, port: number, serve: Serve): Server | Error 
       ...limits,
       hostname,
       port,
+      // On unless refused, and then two daemons would share one port without either knowing.
+      reusePort: false,
       fetch: (request, server) =>
         serve(request, {
           transport: "tcp",
@@ -102,6 +104,6 @@ function taken(port: number, error: Error): Fault {
   const process = listenersOn(port)[0] ?? null;
   return new Fault("held", `Port ${port} is in use by ${nameOf(process)}`, {
     details: { port, holder: { id: null, process } },
-    hint: `use another: PORT_DADDY_PORT=${port + 1} port-daddy start`,
+    hint: `use another: PORT_DADDY_PORT=${(port % 65_535) + 1} port-daddy start`,
   });
 }

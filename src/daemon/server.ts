@@ -3,6 +3,7 @@
 import { Hono, type Context } from "hono";
 import { asFault, Fault } from "../contract/faults.ts";
 import { checkShape, type Field } from "../contract/fields.ts";
+import { parseJson as parse } from "../contract/json.ts";
 import { buildLabel, headers, settingsLabel } from "../contract/headers.ts";
 import {
   operations,
@@ -33,7 +34,7 @@ export function createApp(daemon: Daemon): Hono<RequestEnv> {
     app.on(method, path, (c) => answer(daemon, name, c));
   }
   app.notFound((c) => {
-    throw noRoute(c.req.method, c.req.path, daemon.port ?? daemon.world.config.port);
+    throw noRoute(c.req.raw, daemon.port ?? daemon.world.config.port);
   });
   app.onError((error) => {
     const fault = asFault(error);
@@ -130,7 +131,7 @@ async function bodyText(c: RequestContext): Promise<string> {
 
 function parseJson(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parse(text);
   } catch (error) {
     throw new Fault("invalid_input", `The body is not JSON: ${(error as Error).message}`, {
       details: { field: "body" },
@@ -153,15 +154,19 @@ function readHeader(c: RequestContext, name: string, grammar: RegExp): string | 
   });
 }
 
-function noRoute(method: string, path: string, port: number): Fault {
-  const here = Object.values<Operation>(operations).find((operation) =>
+function noRoute({ method, url }: Request, port: number): Fault {
+  // Still percent-encoded, so that it can be shown and pasted.
+  const path = new URL(url).pathname.slice(0, 200).replaceAll("'", "%27");
+  const here = Object.values<Operation>(operations).filter((operation) =>
     routePattern(operation.path).test(path),
   );
+  const methods = here.map((operation) => operation.method);
   const origin = `http://localhost:${port}`;
-  return new Fault("not_found", `There is no ${method} ${path.slice(0, 200)}`, {
-    hint: here
-      ? `this route takes ${here.method}: curl -X ${here.method} ${origin}${path}`
-      : `all routes: curl ${origin}/openapi.json`,
+  return new Fault("not_found", `There is no ${method} ${path}`, {
+    hint:
+      methods.length > 0
+        ? `this route takes ${methods.join(" or ")}: curl -X ${methods[0]} '${origin}${path}'`
+        : `all routes: curl ${origin}/openapi.json`,
   });
 }
 

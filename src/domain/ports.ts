@@ -33,18 +33,21 @@ export function choose(world: World, id: string, wish: Wish): Choice {
   const within = wish.range === undefined ? undefined : parse(wish.range);
   const last = remembered(world, id);
   const movedFrom = last === undefined ? undefined : whyNot(world, id, last, within);
-  if (last !== undefined && movedFrom === undefined) return { port: last };
+  if (last !== undefined && movedFrom === undefined) return withWarning(last);
   return { port: search(world, within ?? world.config.range), ...(movedFrom && { movedFrom }) };
 }
 
 /** Remembers a port as the identity's, held by it from now on. */
 export function remember(world: World, id: string, port: number): void {
+  const before = remembered(world, id);
   world.db
     .query(
-      "INSERT INTO port_memory (id, port) VALUES (?, ?) " +
-        "ON CONFLICT (id) DO UPDATE SET port = excluded.port, released_at = NULL",
+      `INSERT INTO port_memory (id, port) VALUES (?, ?)
+       ON CONFLICT (id) DO UPDATE SET port = excluded.port, released_at = NULL`,
     )
     .run(id, port);
+  world.rememberedPorts.add(port);
+  if (before !== undefined && before !== port) world.rememberedPorts.lookAgain(before);
 }
 
 /** Marks the identity's port as released now. It stays remembered. */
@@ -58,23 +61,38 @@ export function refusal(world: World, port: number): string | null {
   return badPorts.has(port) ? "browsers refuse it" : null;
 }
 
-export type RememberedPorts = Uint8Array;
+export type RememberedPorts = {
+  has(port: number): boolean;
+  add(port: number): void;
+  /** For a port that an identity no longer remembers: another may. */
+  lookAgain(port: number): void;
+};
 
 /**
- * Marks the ports that somebody remembers, so that looking for a fresh one need not ask the database for each. It
- * follows what has landed; a port without a mark may still have been remembered in this very turn.
+ * The ports that somebody remembers, kept beside the table so that looking for a fresh one need not ask the database
+ * for each. What changed and is then undone is looked up again.
  */
 export function indexRemembered(db: Database, journal: Journal): RememberedPorts {
   const marks = new Uint8Array(65_536);
-  for (const { port } of db.query("SELECT port FROM port_memory").all() as { port: number }[])
-    marks[port] = 1;
-  journal.listen(({ event, metadata }) => {
-    if (event !== "service.claim") return;
-    const { port, movedFrom } = metadata as { port: number; movedFrom?: Moved };
-    for (const each of movedFrom ? [port, movedFrom.port] : [port])
-      marks[each] = isRemembered(db, each) ? 1 : 0;
-  });
-  return marks;
+  const notLanded = new Set<number>();
+  function lookUp(port: number): void {
+    marks[port] = isRemembered(db, port) ? 1 : 0;
+  }
+  const rows = db.query("SELECT port FROM port_memory").all() as { port: number }[];
+  for (const { port } of rows) marks[port] = 1;
+  journal.onUndo(() => notLanded.forEach(lookUp));
+  journal.listen(() => notLanded.clear());
+  return {
+    has: (port) => marks[port] === 1,
+    add(port) {
+      marks[port] = 1;
+      notLanded.add(port);
+    },
+    lookAgain(port) {
+      lookUp(port);
+      notLanded.add(port);
+    },
+  };
 }
 
 function requested(world: World, id: string, port: number): Choice {
@@ -94,6 +112,10 @@ function requested(world: World, id: string, port: number): Choice {
       hint: `let one be chosen: port-daddy claim ${id}`,
     });
   }
+  return withWarning(port);
+}
+
+function withWarning(port: number): Choice {
   return badPorts.has(port)
     ? { port, warning: `browsers refuse to connect to port ${port}` }
     : { port };
@@ -135,12 +157,12 @@ function whyNot(
   const owner = claimant(world, port);
   if (owner !== undefined && owner !== id)
     return { port, reason: "held", holder: { id: owner, process: null } };
-  if (world.probe.obstacle(port))
-    return {
-      port,
-      reason: "in_use",
-      holder: { id: null, process: world.probe.listenersOn(port)[0] ?? null },
-    };
+  const obstacle = world.probe.obstacle(port);
+  if (obstacle === "not_permitted") return { port, reason: "not_permitted", holder: null };
+  if (obstacle) {
+    const process = world.probe.listenersOn(port)[0] ?? null;
+    return { port, reason: "in_use", holder: { id: null, process } };
+  }
   return undefined;
 }
 
@@ -152,7 +174,7 @@ function search(world: World, range: Range): number {
 
 function lowestFresh(world: World, range: Range): number | undefined {
   for (let port = range.start; port <= range.end; port++) {
-    if (world.rememberedPorts[port] || isRemembered(world.db, port)) continue;
+    if (world.rememberedPorts.has(port)) continue;
     if (isAvailable(world, port)) return port;
   }
   return undefined;

@@ -1,6 +1,13 @@
 // Claims: an identity and its port, from the moment it is asked for until it is released, expires or its process dies.
 
-import type { Claimed, Freed, Moved, PortReport, Service } from "../contract/entities.ts";
+import {
+  maxEnvironments,
+  type Claimed,
+  type Freed,
+  type Moved,
+  type PortReport,
+  type Service,
+} from "../contract/entities.ts";
 import type { ReleaseReason } from "../contract/events.ts";
 import { Fault } from "../contract/faults.ts";
 import type { InputOf } from "../contract/operations.ts";
@@ -16,7 +23,7 @@ import * as ports from "./ports.ts";
 export function claim(world: World, input: InputOf<"claim">, caller: Caller): Claimed {
   return world.journal.commit(() => {
     releaseExpired(world);
-    const row = findRow(world, input.id);
+    const row = findLiving(world, input.id);
     const claimed = row ? repeat(world, row, input) : begin(world, input, caller);
     world.journal.record("service.claim", input.id, caller.actor, withoutNulls(claimed));
     return claimed;
@@ -64,7 +71,7 @@ export function list(
   return { services, count: services.length };
 }
 
-/** Throws `not_found` naming the nearest identity. */
+/** Throws `not_found` where the identity holds no port. */
 export function get(world: World, { id }: InputOf<"service">): Service {
   const row = findRow(world, id);
   if (row) return toService(world, row);
@@ -103,7 +110,7 @@ export function releaseDead(world: World): void {
   const rows = world.db.query(`${select} WHERE pid IS NOT NULL`).all() as Row[];
   endAll(
     world,
-    rows.filter((row) => world.probe.birthmark(row.pid!) !== row.pidMark),
+    rows.filter((row) => hasDied(world, row)),
     "pid_died",
   );
 }
@@ -148,6 +155,18 @@ function begin(world: World, input: InputOf<"claim">, caller: Caller): Claimed {
   return answer(world, row, input.urls, choice, false);
 }
 
+/** The claim of an identity, unless its process has died meanwhile: then it ends here rather than at the next round. */
+function findLiving(world: World, id: string): Row | undefined {
+  const row = findRow(world, id);
+  if (!row || !hasDied(world, row)) return row;
+  end(world, row, "pid_died", daemonCaller);
+  return undefined;
+}
+
+function hasDied(world: World, { pid, pidMark }: Row): boolean {
+  return pid !== null && world.probe.birthmark(pid) !== pidMark;
+}
+
 /** The identity holds a port: confirm it, or move it where another was asked for. */
 function repeat(world: World, held: Row, input: InputOf<"claim">): Claimed {
   const choice = mustMove(held, input) ? move(world, held, input) : { port: held.port };
@@ -159,7 +178,15 @@ function repeat(world: World, held: Row, input: InputOf<"claim">): Claimed {
     lastSeenAt: world.clock.now(),
   };
   store(world, row, input.urls);
-  return answer(world, row, { ...JSON.parse(held.urls), ...input.urls }, choice, true);
+  return answer(world, row, mergedUrls(held, input), choice, true);
+}
+
+function mergedUrls(held: Row, { urls }: InputOf<"claim">): Record<string, string> {
+  const merged = { ...JSON.parse(held.urls), ...urls };
+  if (Object.keys(merged).length <= maxEnvironments) return merged;
+  throw new Fault("invalid_input", `urls of ${held.id} would be more than ${maxEnvironments}`, {
+    details: { field: "urls" },
+  });
 }
 
 function mustMove(held: Row, { port, range }: InputOf<"claim">): boolean {

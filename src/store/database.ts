@@ -19,9 +19,10 @@ export function open(file: string, notice: (text: string) => void = () => {}): D
   try {
     return openAsIs(file);
   } catch (error) {
-    if (!isDamage(error)) throw error;
-    const aside = setAside(file);
-    notice(`the database is damaged and was set aside as ${aside}; starting with an empty one`);
+    if (!(error instanceof Damaged)) throw error;
+    notice(
+      `the database is damaged and was set aside as ${error.aside}; starting with an empty one`,
+    );
     return openAsIs(file);
   }
 }
@@ -37,10 +38,13 @@ function openAsIs(file: string): Database {
     // Checkpoints are made while idle (`checkpoint`), not by whichever request happens to fill the log.
     db.run("PRAGMA wal_autocheckpoint = 0");
     migrate(db, file);
+    readThrough(db);
     return db;
   } catch (error) {
+    // Before it is closed: SQLite would tidy the write-ahead log of a damaged file away.
+    const reason = isDamage(error) ? new Damaged(setAside(file)) : error;
     db.close();
-    throw error;
+    throw reason;
   }
 }
 
@@ -61,6 +65,22 @@ function migrate(db: Database, file: string): void {
     for (const step of migrations.slice(version)) db.run(step);
     db.run(`PRAGMA user_version = ${migrations.length}`);
   })();
+}
+
+/** Reads what the daemon starts from, so that damage there is found now and not by the first request. */
+function readThrough(db: Database): void {
+  for (const table of ["services", "endpoints", "port_memory"])
+    db.query(`SELECT * FROM ${table}`).values();
+  db.query("SELECT * FROM activity ORDER BY id DESC LIMIT 1").values();
+}
+
+class Damaged extends Error {
+  /** Where the damaged file is now. */
+  readonly aside: string;
+  constructor(aside: string) {
+    super("the database is damaged");
+    this.aside = aside;
+  }
 }
 
 function copyAside(db: Database, copy: string): void {

@@ -22,8 +22,10 @@ type Synchronous<T> = T extends PromiseLike<unknown> ? never : T;
 export type Journal = ReturnType<typeof createJournal>;
 
 export function createJournal(db: Database, clock: Clock, report: (error: unknown) => void) {
-  const listeners = new Set<Listener>();
+  /** Each listener with the last event that was there before it. */
+  const listeners = new Map<Listener, number>();
   const companions = new Set<Listener>();
+  const undoListeners = new Set<() => void>();
   const insert = db.prepare<null, [number, number, string, string, string, string, string]>(
     "INSERT INTO activity (id, timestamp, event, action, target_id, actor, metadata) VALUES (?, ?, ?, ?, ?, ?, ?)",
   );
@@ -38,7 +40,8 @@ export function createJournal(db: Database, clock: Clock, report: (error: unknow
   // Ids are not taken again, because `prune` never takes the newest row.
   let lastId = newestId();
   let depth = 0;
-  let group: { entries: Entry[]; landed: PromiseWithResolvers<void> } | undefined;
+  let group: { entries: Entry[]; landed: PromiseWithResolvers<void>; before: number } | undefined;
+  const untold: Entry[] = [];
 
   /**
    * Runs synchronous work; what it changes and records lands with this turn's transaction, or is undone as a whole if
@@ -55,12 +58,14 @@ export function createJournal(db: Database, clock: Clock, report: (error: unknow
       if (db.inTransaction) rollback!.run();
       mine.entries.length = before.count;
       lastId = before.lastId;
-      throw asStorageFault(error);
+      for (const look of undoListeners) look();
+      const reason = asStorageFault(error);
+      // A full disk or a failed read makes SQLite itself give up the whole transaction, with everybody's work in it.
+      if (!db.inTransaction && group === mine) fail(reason);
+      throw reason;
     } finally {
       depth--;
-      // A full disk or a failed read makes SQLite itself give up the whole transaction, with everybody's work in it.
       if (db.inTransaction) release!.run();
-      else if (group === mine) fail(new Fault("unavailable", "The change could not be stored"));
     }
   }
 
@@ -108,7 +113,8 @@ export function createJournal(db: Database, clock: Clock, report: (error: unknow
     }
     group = undefined;
     mine.landed.resolve();
-    for (const entry of mine.entries) tell(entry);
+    untold.push(...mine.entries);
+    if (untold.length === mine.entries.length) tellAll();
   }
 
   function openGroup() {
@@ -120,17 +126,27 @@ export function createJournal(db: Database, clock: Clock, report: (error: unknow
     const landed = Promise.withResolvers<void>();
     landed.promise.catch(() => {}); // Whoever waits hears of it; work that nobody waits for must not end the process.
     setImmediate(flush);
-    return { entries: [] as Entry[], landed };
+    return { entries: [] as Entry[], landed, before: lastId };
   }
 
   function fail(reason: unknown): void {
     group?.landed.reject(reason);
     group = undefined;
     lastId = newestId();
+    for (const look of undoListeners) look();
+  }
+
+  /** One after the other, also where a listener makes a commit of its own and lands it. */
+  function tellAll(): void {
+    for (let entry = untold[0]; entry; entry = untold[0]) {
+      tell(entry);
+      untold.shift();
+    }
   }
 
   function tell(entry: Entry): void {
-    for (const listener of listeners) {
+    for (const [listener, after] of listeners) {
+      if (entry.id <= after) continue;
       try {
         listener(entry);
       } catch (error) {
@@ -151,12 +167,16 @@ export function createJournal(db: Database, clock: Clock, report: (error: unknow
     landed: (): Promise<void> => group?.landed.promise ?? Promise.resolve(),
     /** Calls `listener` after each event has landed, until the returned function is called. */
     listen(listener: Listener): () => void {
-      listeners.add(listener);
+      listeners.set(listener, group ? group.before : lastId);
       return () => void listeners.delete(listener);
     },
     /** Calls `companion` inside the transaction of each event, for rows that must come and go with it. */
     accompany(companion: Listener): void {
       companions.add(companion);
+    },
+    /** Calls `look` when changes were undone: what was derived from them must be looked up again. */
+    onUndo(look: () => void): void {
+      undoListeners.add(look);
     },
     /** The events after an id that have landed, oldest first. */
     since(id: number): Entry[] {

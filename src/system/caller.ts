@@ -82,7 +82,12 @@ const inits = new Set([
 export function callerId(pid = process.pid): string {
   const behind = processBehind(pid);
   const user = userName() ?? accountName(process.getuid?.()) ?? "unknown";
-  return `${user}@${hostName()}#${behind.pid}.${behind.startTicks}`;
+  return `${nameOnly(user)}@${nameOnly(hostName())}#${behind.pid}.${behind.startTicks}`;
+}
+
+/** A name with what would not fit into a header, or would end the name, replaced. */
+function nameOnly(text: string): string {
+  return text.replace(/[^\x21-\x7e]|[@#]/gu, "_").slice(0, 100);
 }
 
 /** The long-lived process behind a command. */
@@ -92,15 +97,21 @@ export function processBehind(pid: number): Pick<ProcessStat, "pid" | "startTick
   for (const ancestor of ancestors(pid)) {
     if (self.terminal !== 0 && ancestor.session !== self.session) break;
     if (inits.has(ancestor.name)) break;
-    if (!passedOver.has(programOf(ancestor))) return ancestor;
+    if (!programsOf(ancestor).some((name) => passedOver.has(name))) return ancestor;
   }
   return stat(self.session) ?? { pid: self.session, startTicks: 0 };
 }
 
-/** The name a process goes by: npm retitles itself `npm run dev`; other scripts are known by the file they run. */
-function programOf(process: ProcessStat): string {
-  const name = process.name.split(" ")[0]!.replace(/^-/, "");
-  if (name !== "node" && name !== "bun") return name;
-  const script = commandWords(process.pid)[1] ?? name;
-  return path.basename(script).replace(/(-cli)?\.[cm]?js$/, "");
+/**
+ * The names a process goes by: its own (npm retitles itself `npm run dev`), its program (that of `./deploy.sh` is
+ * `sh`), and for a script of node or bun its file.
+ */
+function programsOf(process: ProcessStat): string[] {
+  const [program = "", script = ""] = commandWords(process.pid);
+  const names = [process.name.split(" ")[0]!, path.basename(program)].map((name) =>
+    name.replace(/^-/, ""),
+  );
+  if (names.includes("node") || names.includes("bun"))
+    names.push(path.basename(script).replace(/(-cli)?\.[cm]?js$/, ""));
+  return names;
 }

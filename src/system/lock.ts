@@ -3,19 +3,26 @@
 import { dlopen, FFIType } from "bun:ffi";
 import * as fs from "node:fs";
 
-const exclusive = 2; // LOCK_EX
-const withoutWaiting = 4; // LOCK_NB
+/** Operations of flock(2). */
+const exclusive = 2;
+const withoutWaiting = 4;
+const unlock = 8;
 
 /** Takes the lock, or returns `undefined` at once where another process has it. The returned function frees it. */
 export function tryLock(file: string): (() => void) | undefined {
-  const descriptor = fs.openSync(file, "a", 0o600);
-  const libc = dlopen(libcName(), {
+  const { flock } = dlopen(libcName(), {
     flock: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
-  });
-  const isTaken = libc.symbols.flock(descriptor, exclusive | withoutWaiting) === 0;
-  libc.close();
-  if (!isTaken) fs.closeSync(descriptor);
-  return isTaken ? () => fs.closeSync(descriptor) : undefined;
+  }).symbols;
+  const descriptor = fs.openSync(file, "a", 0o600);
+  if (flock(descriptor, exclusive | withoutWaiting) !== 0) {
+    fs.closeSync(descriptor);
+    return undefined;
+  }
+  return () => {
+    // Closing alone is not enough: a child that is just being started may still share the descriptor.
+    flock(descriptor, unlock);
+    fs.closeSync(descriptor);
+  };
 }
 
 function libcName(): string {

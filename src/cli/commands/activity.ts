@@ -52,12 +52,13 @@ export const whoami = command({
   group: "Coordination",
   summary: "Show what this command line is called: the agent, or the process behind it",
   flags: {},
-  run({ flags: { json } }, { config, callerId, terminal }) {
+  run({ flags: { json, quiet } }, { config, callerId, terminal }) {
     const caller = callerId();
     const { agent } = config;
     if (json)
       return terminal.out(JSON.stringify({ actor: agent ?? caller, agent: agent ?? null, caller }));
     terminal.out(agent ?? caller);
-    if (agent !== undefined) terminal.err(`the agent of PORT_DADDY_AGENT; without it: ${caller}`);
+    if (agent !== undefined && !quiet)
+      terminal.err(`the agent of PORT_DADDY_AGENT; without it: ${caller}`);
   },
 });

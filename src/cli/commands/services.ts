@@ -68,6 +68,7 @@ function movedSentence({ port, reason, holder }: NonNullable<Claimed["movedFrom"
     held: `held by ${holder?.id} now`,
     in_use: `in use${process} now`,
     reserved: "reserved now",
+    not_permitted: "not permitted to this user",
     out_of_range: "outside the range asked for",
     requested: "given up as asked",
   }[reason];
@@ -101,7 +102,7 @@ export const release = command({
         "invalid_input",
         `'${id}' would release every service of everybody on this machine`,
         {
-          hint: `see what that is: port-daddy release '${id}' --dry-run; or mean it: port-daddy release '${id}' --force`,
+          hint: `--force means it; see what that would be: port-daddy release '${id}' --dry-run`,
         },
       );
     }
@@ -111,8 +112,9 @@ export const release = command({
     const done = given.dryRun ? "Would release" : "Released";
     for (const freed of answer.services) terminal.out(`${done} ${freed.id} (port ${freed.port})`);
     if (answer.released > 0) return;
-    terminal.err(`Nothing to release: ${id} holds no port`);
-    const meant = isPattern(id) ? undefined : nearest(id, await identities(daemon));
+    if (isPattern(id)) return terminal.err(`Nothing to release: no service matches ${id}`);
+    terminal.err(`Nothing to release: ${plain(id)} holds no port`);
+    const meant = nearest(id, await identities(daemon));
     if (meant !== undefined) terminal.err(`hint: did you mean: port-daddy release ${meant}`);
   },
 });
@@ -142,8 +144,11 @@ export const find = command({
     if (json) return terminal.out(JSON.stringify(answer));
     if (quiet) return answer.services.forEach(({ id }) => terminal.out(id));
     if (answer.count > 0) return terminal.out(serviceTable(answer.services, terminal));
-    terminal.err(pattern === undefined ? "No port is claimed" : `No service matches ${pattern}`);
-    if (pattern === undefined) terminal.err("hint: claim one: port-daddy claim myapp");
+    const isAll = pattern === undefined && Object.keys(given).length === 0;
+    terminal.err(isAll ? "No port is claimed" : "No service is like that");
+    terminal.err(
+      isAll ? "hint: claim one: port-daddy claim myapp" : "hint: see all: port-daddy find",
+    );
   },
 });
 
@@ -156,7 +161,7 @@ function serviceTable(services: Service[], { paint, columns }: Context["terminal
       service.id,
       service.port,
       service.status,
-      relative(service.lastSeenAt, now),
+      relative(service.createdAt, now),
       service.expiresAt === null ? null : relative(service.expiresAt, now),
       service.cwd === null ? null : directory(service.cwd, home),
     ]),
@@ -194,12 +199,12 @@ function fullReport({ port, service, listeners, refusal }: PortReport): string[]
   const lines = [
     service && `port ${port} is claimed by ${service.id} since ${since(service.createdAt)}`,
     service?.cwd && `  from ${directory(service.cwd, home)}`,
-    service?.agent && `  by agent ${service.agent}`,
+    service?.agent && `  by agent ${plain(service.agent)}`,
     service?.expiresAt &&
       `  until ${dateTime(service.expiresAt)} (${relative(service.expiresAt, now)})`,
     !service && `nobody has claimed port ${port}`,
     refusal && `  it is never given out: ${refusal}`,
-    ...listeners.map((process) => `  ${processLine(process, home, now)} listens on it`),
+    ...listeners.map((process) => `  listening: ${processLine(process, home, now)}`),
     listeners.length === 0 && "  nothing listens on it",
   ];
   return lines.filter((line) => typeof line === "string" && line !== "") as string[];

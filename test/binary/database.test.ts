@@ -1,0 +1,66 @@
+// A database that the daemon finds: of a later version, damaged, or no database at all.
+
+import { Database } from "bun:sqlite";
+import { expect, test } from "bun:test";
+import * as fs from "node:fs";
+import * as paths from "../../src/system/paths.ts";
+import { Home } from "../home.ts";
+
+/** A home whose daemon has run and stopped. */
+async function leftHome(): Promise<{ home: Home; file: string }> {
+  const home = new Home();
+  await home.run(["claim", "myapp"]);
+  await home.run(["stop"]);
+  return { home, file: paths.databaseFile(home.state) };
+}
+
+test("one of a newer version is refused in a sentence, and left as it is", async () => {
+  const { home, file } = await leftHome();
+  await using _ = home;
+  using db = new Database(file);
+  db.run("PRAGMA user_version = 1000");
+  db.close();
+  const before = fs.readFileSync(file);
+  for (const words of [["start"], ["claim", "myapp"]]) {
+    const { code, out, err } = await home.run(words);
+    expect({ code, out }).toEqual({ code: 7, out: "" });
+    expect(err).toContain(`The database ${file} was written by a newer port-daddy (schema 1000;`);
+  }
+  await home.noDaemon();
+  expect(fs.readFileSync(file).equals(before)).toBe(true);
+});
+
+test.each<[string, (file: string) => void]>([
+  [
+    "that is no database",
+    (file) => fs.writeFileSync(file, "not a database, but long enough ".repeat(50)),
+  ],
+  ["whose pages are torn", tear],
+])("one %s is set aside under a name that the log tells, and never deleted", async (_, damage) => {
+  const { home, file } = await leftHome();
+  await using _home = home;
+  damage(file);
+  const damaged = fs.readFileSync(file);
+
+  expect(await home.run(["claim", "other", "-q"])).toMatchObject({ code: 0 });
+  const { out } = await home.run(["logs"]);
+  const aside = /set aside as (\S+);/.exec(out)?.[1] ?? "";
+  expect(aside).toStartWith(`${file}.damaged-`);
+  expect(fs.readFileSync(aside).equals(damaged)).toBe(true);
+  expect((await home.run(["find", "-q"])).out).toBe("other\n");
+});
+
+/** Overwrites everything after the header, as a failing disk may. */
+function tear(file: string): void {
+  const descriptor = fs.openSync(file, "r+");
+  const { size } = fs.fstatSync(descriptor);
+  fs.writeSync(descriptor, Buffer.alloc(size - 100, 0x5a), 0, size - 100, 100);
+  fs.closeSync(descriptor);
+}
+
+test("one that is empty is begun", async () => {
+  await using home = new Home();
+  fs.mkdirSync(home.state);
+  fs.writeFileSync(paths.databaseFile(home.state), "");
+  expect(await home.run(["claim", "myapp", "-q"])).toMatchObject({ code: 0, err: "" });
+});
