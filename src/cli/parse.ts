@@ -1,20 +1,21 @@
-// From words to a command with its arguments and checked flags. Flags are read by the runtime's own parser and by their
-// fields; the command and its arguments by cac, which takes text for numbers where it can and so gets no flags.
+// From words to a command with its arguments and checked flags. Flags are read by their fields; the arguments are bound
+// by cac, which gets no flags, because it takes text for numbers where it can.
 
-import { parseArgs } from "node:util";
 import { cac } from "cac";
 import { Fault } from "../contract/faults.ts";
 import { check, type Field, type Shape } from "../contract/fields.ts";
 import { isIdentity } from "../contract/identity.ts";
 import { commonFlags, flagLetter, flagWord, type Command, type Invocation } from "./command.ts";
 import { nearest } from "./nearest.ts";
+import { takeApart, type FlagForm, type Use } from "./words.ts";
 
 export type Parsed = Invocation<Shape> & {
   command: Command | undefined;
   helpFor: string | undefined;
 };
 
-type Flag = { name: string; field: Field<unknown>; isSwitch: boolean };
+type Flag = FlagForm & { name: string; field: Field<unknown> };
+type Flags = ReadonlyMap<string, Flag>;
 
 /**
  * Finds the command in the words and reads its flags by their fields. Throws `invalid_input` for an unknown command or
@@ -23,13 +24,10 @@ type Flag = { name: string; field: Field<unknown>; isSwitch: boolean };
 export function parse(words: string[], commands: readonly Command[]): Parsed {
   const { command, rest } = split(words, commands);
   const flags = flagsOf(command);
-  const tokens = tokensOf(rest, flags);
-  const isHelp = tokens.some(
-    (token) => token.kind === "option" && /^(--help|-h)$/.test(token.rawName),
-  );
+  const { uses, args } = takeApart(rest, flags);
+  const isHelp = uses.some(({ word }) => word === "help");
   if (isHelp || !command) return { command, args: [], flags: {}, helpFor: command?.name ?? "" };
-  const values = readFlags(tokens, flags, command);
-  const args = tokens.flatMap((token) => (token.kind === "positional" ? [token.value] : []));
+  const values = readFlags(uses, flags, command);
   checkCount(args, command);
   return { command, args, flags: values, helpFor: undefined };
 }
@@ -38,7 +36,7 @@ export function parse(words: string[], commands: readonly Command[]): Parsed {
 export function wantsJson(words: string[], commands: readonly Command[]): boolean {
   const name = words.find((word) => !word.startsWith("-"));
   const flags = flagsOf(commands.find((each) => isNamed(each, name)));
-  return tokensOf(words, flags).some((token) => token.kind === "option" && token.name === "json");
+  return takeApart(words, flags).uses.some(({ word }) => word === "json");
 }
 
 /** The command is the first word that is not a flag; flags of every command may stand before it. */
@@ -55,85 +53,55 @@ function isNamed(command: Command, name: string | undefined): boolean {
 }
 
 /** The flags of a command by the word they are written with. */
-function flagsOf(command: Command | undefined): Map<string, Flag> {
+function flagsOf(command: Command | undefined): Flags {
   const fields: Shape = { ...command?.flags, ...commonFlags };
   return new Map(
     Object.entries(fields).map(([name, field]) => [
       flagWord(name),
       // A field without a placeholder takes no value: it is there or it is not.
-      { name, field, isSwitch: field.placeholder === "" },
+      { name, field, letter: flagLetter(name), isSwitch: field.placeholder === "" },
     ]),
   );
 }
 
-function tokensOf(words: string[], flags: Map<string, Flag>) {
-  const options = Object.fromEntries(
-    [...flags].map(([word, { name, isSwitch }]) => {
-      const short = flagLetter(name);
-      return [
-        word,
-        { type: isSwitch ? ("boolean" as const) : ("string" as const), ...(short && { short }) },
-      ];
-    }),
-  );
-  return parseArgs({ args: words, options, strict: false, tokens: true }).tokens;
-}
-
-type Token = ReturnType<typeof tokensOf>[number];
-
-function readFlags(
-  tokens: Token[],
-  flags: Map<string, Flag>,
-  command: Command,
-): Record<string, unknown> {
+function readFlags(uses: Use[], flags: Flags, command: Command): Record<string, unknown> {
   const values: Record<string, unknown> = {};
-  for (const token of tokens) {
-    if (token.kind !== "option") continue;
-    const word = token.name.replace(/^no-/, "");
-    const flag = flags.get(token.name) ?? (flags.get(word)?.isSwitch ? flags.get(word) : undefined);
-    if (!flag) throw usage(unknownOption(token.rawName, flags), command);
+  for (const use of uses) {
+    const isNo = !flags.has(use.word) && use.word.startsWith("no-");
+    const flag = flags.get(isNo ? use.word.slice("no-".length) : use.word);
+    if (!flag || (isNo && !flag.isSwitch)) throw usage(unknownOption(use.typed, flags), command);
     if (flag.isSwitch) {
-      if (token.value !== undefined) throw usage(`--${word} takes no value`, command);
-      values[flag.name] = token.name === word;
+      if (use.value !== undefined) throw usage(`${use.typed} takes no value`, command);
+      values[flag.name] = !isNo;
     } else {
-      values[flag.name] = readValue(token, flag, values, tokens, command);
+      const times = uses.filter(({ word }) => word === use.word).length;
+      if (times > 1) throw usage(`--${use.word} is given ${times} times`, command, flag.name);
+      values[flag.name] = readValue(use, flag, command);
     }
   }
   return values;
 }
 
 function readValue(
-  token: Extract<Token, { kind: "option" }>,
+  { word, value, isNextWord }: Use,
   { name, field }: Flag,
-  values: Record<string, unknown>,
-  tokens: Token[],
   command: Command,
 ): unknown {
-  const label = `--${token.name}`;
-  const { value, inlineValue } = token;
-  if (Object.hasOwn(values, name)) {
-    const times = tokens.filter(
-      (each) => each.kind === "option" && each.name === token.name,
-    ).length;
-    throw usage(`${label} is given ${times} times`, command, name);
-  }
-  // A word with a dash in front is another flag, unless it was written so that it cannot be one.
-  const isFlag = inlineValue === false && value?.startsWith("-");
-  if (isFlag && value !== "-")
+  const label = `--${word}`;
+  if (value === undefined)
+    throw usage(`${label} needs a value: ${field.placeholder}`, command, name);
+  // A word with a dash in front is a flag, unless it was written so that it cannot be one.
+  if (isNextWord && /^-./.test(value)) {
     throw usage(
       `${label} needs a value, and ${value} looks like a flag; write ${label}=${value}`,
       command,
       name,
     );
-  // `-p=3200` is meant as `-p 3200`.
-  const text = inlineValue && !token.rawName.startsWith("--") ? value?.replace(/^=/, "") : value;
-  if (text === undefined)
-    throw usage(`${label} needs a value: ${field.placeholder}`, command, name);
+  }
   try {
-    return check(field, field.read(text), label);
+    return check(field, field.read(value), label);
   } catch (error) {
-    if (error instanceof Fault) throw usage(error.message, command, name);
-    throw error;
+    throw error instanceof Fault ? usage(error.message, command, name) : error;
   }
 }
 
@@ -161,7 +129,7 @@ function checkCount(args: string[], command: Command): void {
   }
 }
 
-function unknownOption(typed: string, flags: Map<string, Flag>): string {
+function unknownOption(typed: string, flags: Flags): string {
   const close = nearest(typed.replace(/^--?/, ""), flags.keys());
   return `unknown option ${typed}${close && typed.startsWith("--") ? ` (did you mean --${close}?)` : ""}`;
 }

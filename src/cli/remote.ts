@@ -14,6 +14,7 @@ import type { Terminal } from "./terminal.ts";
 /** A warning that has been shown is not shown again for this long. */
 const warnEveryMs = 60 * 60_000;
 
+type ReadHeader = Parameters<NonNullable<ClientOptions["onAnswer"]>>[0];
 type Side = { config: Config; terminal: Terminal; callerId: () => string };
 
 /** The daemon, never started by us. */
@@ -63,7 +64,7 @@ async function autostart(config: Config): Promise<void> {
   }
 }
 
-function warnOfDifferences({ config, terminal }: Side, answer: Headers): void {
+function warnOfDifferences({ config, terminal }: Side, answer: ReadHeader): void {
   const difference = differenceOf(config, answer);
   if (difference === undefined || !mayWarn(config)) return;
   terminal.err(`warning: ${difference}`);
@@ -71,10 +72,13 @@ function warnOfDifferences({ config, terminal }: Side, answer: Headers): void {
 }
 
 /** In one clause, how the daemon differs from this binary and from what this shell sets. */
-function differenceOf({ url, port, range, explicit }: Config, answer: Headers): string | undefined {
+function differenceOf(
+  { url, port, range, explicit }: Config,
+  answer: ReadHeader,
+): string | undefined {
   if (url !== undefined) return undefined; // Somebody else's daemon goes by its own settings.
-  const theirs = answer.get(headers.build);
-  if (theirs !== null && theirs !== buildLabel(build))
+  const theirs = answer(headers.build);
+  if (theirs !== undefined && theirs !== buildLabel(build))
     return `the daemon is ${theirs}, this command ${buildLabel(build)}`;
   // A shell that does not set a thing has no opinion on it: it takes the daemon as it is.
   const ours = {
@@ -84,7 +88,7 @@ function differenceOf({ url, port, range, explicit }: Config, answer: Headers): 
         ? format(range)
         : undefined,
   };
-  const inForce = readSettings(answer.get(headers.settings) ?? "");
+  const inForce = readSettings(answer(headers.settings) ?? "");
   for (const [name, wanted] of Object.entries(ours)) {
     const actual = inForce[name];
     if (wanted !== undefined && actual !== undefined && actual !== wanted) {

@@ -10,6 +10,8 @@ import {
   type OutputOf,
 } from "../contract/operations.ts";
 
+import { exchange, type Exchange, type SocketRequest } from "./socket.ts";
+
 /** Where a daemon is: its Unix socket, or a URL. */
 export type Target = { unix: string } | { url: string };
 
@@ -17,8 +19,8 @@ export type ClientOptions = {
   target: Target;
   /** Sent with every request, such as who asks. */
   headers?: Record<string, string>;
-  /** Told of every answer's headers. */
-  onAnswer?: (headers: Headers) => void;
+  /** Told of every answer; the function it gets reads a header. */
+  onAnswer?: (header: (name: string) => string | undefined) => void;
 };
 
 export type Client = {
@@ -41,31 +43,44 @@ export class Unreachable extends Fault {
 }
 
 export function createClient({ target, headers = {}, onAnswer }: ClientOptions): Client {
-  const origin = "unix" in target ? "http://localhost" : target.url;
-  const way = "unix" in target ? { unix: target.unix } : {};
-
-  async function send(path: string, init: RequestInit): Promise<Response> {
-    try {
-      // A proxy of the environment has no business between a command and its daemon.
-      return await fetch(origin + path, { ...way, ...init, proxy: false });
-    } catch (error) {
-      throw asFault(error, target);
-    }
-  }
-
   return {
     async call(name, input) {
-      const { path, init } = request(operations[name], input as Record<string, unknown>);
-      const response = await send(path, {
-        ...init,
-        headers: { ...headers, ...(init.body != null && { "Content-Type": "application/json" }) },
-        signal: AbortSignal.timeout(deadlineMs),
-      });
-      onAnswer?.(response.headers);
-      const body = await readBody(response);
-      if (!response.ok) throw Fault.fromBody(body, response.status);
+      const request = requestOf(operations[name], input as Record<string, unknown>, headers);
+      const answer = await send(target, request);
+      onAnswer?.((header) => answer.headers.get(header.toLowerCase()));
+      const body = readBody(answer.body, target);
+      if (answer.status !== 200) throw Fault.fromBody(body, answer.status);
       return body as never;
     },
+  };
+}
+
+async function send(target: Target, request: SocketRequest): Promise<Exchange> {
+  try {
+    return await ("unix" in target
+      ? exchange(target.unix, request, deadlineMs)
+      : fetchFrom(target.url, request));
+  } catch (error) {
+    throw asFault(error, target);
+  }
+}
+
+async function fetchFrom(
+  url: string,
+  { method, path, headers, body }: SocketRequest,
+): Promise<Exchange> {
+  const response = await fetch(url + path, {
+    method,
+    headers,
+    ...(body !== undefined && { body }),
+    // A proxy of the environment has no business between a command and its daemon.
+    proxy: false,
+    signal: AbortSignal.timeout(deadlineMs),
+  });
+  return {
+    status: response.status,
+    headers: new Map(response.headers),
+    body: await response.text(),
   };
 }
 
@@ -73,7 +88,11 @@ export function createClient({ target, headers = {}, onAnswer }: ClientOptions):
  * Path, query and body of a call: path fields are percent-encoded, the others go where the method carries them. The
  * table takes only text and numbers where a query must carry them.
  */
-function request({ method, path }: Operation, input: Record<string, unknown>) {
+function requestOf(
+  { method, path }: Operation,
+  input: Record<string, unknown>,
+  headers: Record<string, string>,
+): SocketRequest {
   const inPath = pathFields(path);
   const filled = path.replace(/:(\w+)/g, (_, name: string) =>
     encodeURIComponent(String(input[name])),
@@ -81,23 +100,26 @@ function request({ method, path }: Operation, input: Record<string, unknown>) {
   const others = Object.entries(input).filter(
     ([name, value]) => !inPath.includes(name) && value !== undefined,
   );
-  if (others.length === 0) return { path: filled, init: { method } };
+  if (others.length === 0) return { method, path: filled, headers };
   if (method === "GET" || method === "DELETE") {
     const query = new URLSearchParams(others.map(([name, value]) => [name, String(value)]));
-    return { path: `${filled}?${query}`, init: { method } };
+    return { method, path: `${filled}?${query}`, headers };
   }
-  return { path: filled, init: { method, body: JSON.stringify(Object.fromEntries(others)) } };
+  const body = JSON.stringify(Object.fromEntries(others));
+  return {
+    method,
+    path: filled,
+    headers: { ...headers, "Content-Type": "application/json" },
+    body,
+  };
 }
 
-async function readBody(response: Response): Promise<unknown> {
-  const text = await response.text();
+function readBody(text: string, target: Target): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    throw new Fault(
-      "internal",
-      `What answers at ${response.url} is not port-daddy: it did not send JSON`,
-    );
+    const place = "unix" in target ? target.unix : target.url;
+    throw new Fault("internal", `What answers at ${place} is not port-daddy: it did not send JSON`);
   }
 }
 

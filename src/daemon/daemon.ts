@@ -35,8 +35,8 @@ const drainMs = 2_000;
 /** How often the write-ahead log is emptied into the database, if there was anything and it has been quiet since. */
 const checkpointEveryMs = 1_000;
 
-/** Under load that never pauses, the write-ahead log is emptied all the same at this size. */
-const maxWalBytes = 64 * 1024 * 1024;
+/** Under load that never pauses, it is emptied all the same after this many events. */
+const maxEventsInWal = 100_000;
 
 /**
  * Starts the daemon of a state directory: lock, database, sockets, `daemon.start`, timers.
@@ -172,16 +172,14 @@ function startTimers(world: World, log: Log): () => void {
   return () => timers.forEach(clearInterval);
 }
 
-/** A checkpoint takes milliseconds, so it waits for a second without events, unless the log has grown too large. */
+/** A checkpoint takes milliseconds, so it waits for a second without events, unless too many have gathered. */
 function checkpointWhenQuiet(world: World): () => void {
-  const wal = `${paths.databaseFile(world.config.home)}-wal`;
   let [seen, done] = [0, 0];
   return () => {
     const last = world.journal.lastId();
     const isQuiet = last === seen;
     seen = last;
-    if (last === done) return;
-    if (!isQuiet && (fs.statSync(wal, { throwIfNoEntry: false })?.size ?? 0) < maxWalBytes) return;
+    if (last === done || (!isQuiet && last - done < maxEventsInWal)) return;
     world.journal.flush();
     database.checkpoint(world.db);
     done = last;

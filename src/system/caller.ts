@@ -97,21 +97,20 @@ export function processBehind(pid: number): Pick<ProcessStat, "pid" | "startTick
   for (const ancestor of ancestors(pid)) {
     if (self.terminal !== 0 && ancestor.session !== self.session) break;
     if (inits.has(ancestor.name)) break;
-    if (!programsOf(ancestor).some((name) => passedOver.has(name))) return ancestor;
+    if (!isPassedOver(ancestor)) return ancestor;
   }
   return stat(self.session) ?? { pid: self.session, startTicks: 0 };
 }
 
 /**
- * The names a process goes by: its own (npm retitles itself `npm run dev`), its program (that of `./deploy.sh` is
- * `sh`), and for a script of node or bun its file.
+ * Whether a process only runs others, by any of its names: its own (npm retitles itself `npm run dev`), its program's
+ * (that of `./deploy.sh` is `sh`), and for a script of node or bun its file's.
  */
-function programsOf(process: ProcessStat): string[] {
+function isPassedOver(process: ProcessStat): boolean {
+  const own = process.name.split(" ")[0]!.replace(/^-/, "");
+  if (passedOver.has(own)) return true;
   const [program = "", script = ""] = commandWords(process.pid);
-  const names = [process.name.split(" ")[0]!, path.basename(program)].map((name) =>
-    name.replace(/^-/, ""),
-  );
-  if (names.includes("node") || names.includes("bun"))
-    names.push(path.basename(script).replace(/(-cli)?\.[cm]?js$/, ""));
-  return names;
+  if (passedOver.has(path.basename(program).replace(/^-/, ""))) return true;
+  const isScript = own === "node" || own === "bun";
+  return isScript && passedOver.has(path.basename(script).replace(/(-cli)?\.[cm]?js$/, ""));
 }

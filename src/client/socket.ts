@@ -1,0 +1,79 @@
+// One HTTP/1.1 exchange over a Unix socket (RFC 9112). Bun's fetch starts a thread for it, which takes longer than the
+// rest of a command; a single request to our own daemon, answered whole, needs no more than this.
+
+export type Exchange = { status: number; headers: ReadonlyMap<string, string>; body: string };
+
+export type SocketRequest = {
+  method: string;
+  path: string;
+  headers: Record<string, string>;
+  body?: string;
+};
+
+/** The connection ended before the answer was whole. */
+export class Truncated extends Error {}
+
+/**
+ * Sends a request and returns the whole answer, its header names in lower case. Throws the system's error where there
+ * is nobody to connect to, `Truncated` where the answer breaks off, a `TimeoutError` past the deadline.
+ */
+export async function exchange(
+  file: string,
+  request: SocketRequest,
+  deadlineMs: number,
+): Promise<Exchange> {
+  const { promise, resolve, reject } = Promise.withResolvers<Exchange>();
+  const timer = setTimeout(() => {
+    reject(new DOMException(`no answer within ${deadlineMs} ms`, "TimeoutError"));
+  }, deadlineMs);
+  const received: Uint8Array[] = [];
+  const unsent = Buffer.from(head(request) + (request.body ?? ""));
+  let sent = 0;
+  const socket = await Bun.connect({
+    unix: file,
+    socket: {
+      open: send,
+      drain: send,
+      data: (_, chunk) => void received.push(chunk),
+      close: () => finish(),
+      error: (_, error) => reject(error),
+    },
+  });
+  function send(to: Bun.Socket): void {
+    sent += to.write(unsent.subarray(sent));
+  }
+  function finish(): void {
+    const answer = parse(Buffer.concat(received));
+    if (answer) resolve(answer);
+    else reject(new Truncated("the connection ended before the answer was whole"));
+  }
+  try {
+    return await promise;
+  } finally {
+    clearTimeout(timer);
+    socket.end();
+  }
+}
+
+function head({ method, path, headers, body }: SocketRequest): string {
+  const lines = [`${method} ${path} HTTP/1.1`, "Host: localhost", "Connection: close"];
+  for (const [name, value] of Object.entries(headers)) lines.push(`${name}: ${value}`);
+  if (body !== undefined) lines.push(`Content-Length: ${Buffer.byteLength(body)}`);
+  return `${lines.join("\r\n")}\r\n\r\n`;
+}
+
+/** `undefined` where it is not a whole answer with a length. */
+function parse(bytes: Buffer): Exchange | undefined {
+  const end = bytes.indexOf("\r\n\r\n");
+  const [start = "", ...fields] = bytes.toString("latin1", 0, Math.max(end, 0)).split("\r\n");
+  const status = /^HTTP\/1\.1 (\d{3})/.exec(start)?.[1];
+  if (end < 0 || status === undefined) return undefined;
+  const headers = new Map<string, string>();
+  for (const field of fields) {
+    const colon = field.indexOf(":");
+    headers.set(field.slice(0, colon).toLowerCase(), field.slice(colon + 1).trim());
+  }
+  const body = bytes.subarray(end + 4);
+  if (body.length !== Number(headers.get("content-length"))) return undefined;
+  return { status: Number(status), headers, body: body.toString("utf8") };
+}
