@@ -4,7 +4,7 @@ import * as path from "node:path";
 import * as duration from "./contract/duration.ts";
 import { Fault } from "./contract/faults.ts";
 import type { Range } from "./contract/range.ts";
-import { checkText, integer, oneOf, text, type Field } from "./contract/fields.ts";
+import { checkText, integer, oneOf, span, text, type Field } from "./contract/fields.ts";
 
 type Setting<T> = {
   summary: string;
@@ -85,6 +85,12 @@ export const settings = {
     byDefault: "0",
     field: oneOf({ summary: "", values: ["0", "1"] }),
   },
+  PORT_DADDY_GRACE: {
+    summary:
+      "How long a port that was served may be silent, its process dead, before its claim ends",
+    byDefault: "30s",
+    field: span({ summary: "", min: 1, max: 365 * 86_400_000 }),
+  },
   PORT_DADDY_ACTIVITY_RETENTION: {
     summary: "How long the activity log is kept, and how many rows of it",
     byDefault: "30d,100000",
@@ -111,6 +117,7 @@ export type Config = {
   url: string | undefined;
   agent: string | undefined;
   autostart: boolean;
+  graceMs: number;
   activityRetention: { ms: number; rows: number };
   logLevel: LogLevel;
   /** The settings that were set by somebody, rather than by default. */
@@ -156,6 +163,7 @@ export function readConfig(env: Environment = process.env): Config {
     url: read("PORT_DADDY_URL", undefined),
     agent: read("PORT_DADDY_AGENT", undefined),
     autostart: read<"PORT_DADDY_NO_AUTOSTART", string>("PORT_DADDY_NO_AUTOSTART", "0") !== "1",
+    graceMs: read("PORT_DADDY_GRACE", 30_000),
     activityRetention: read("PORT_DADDY_ACTIVITY_RETENTION", {
       ms: 30 * 86_400_000,
       rows: 100_000,

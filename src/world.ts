@@ -38,12 +38,22 @@ export type Clock = {
 export type Probe = {
   /** Why a port cannot be bound at this moment; `undefined` where it can. */
   obstacle(port: number): "in_use" | "not_permitted" | undefined;
-  /** The ports something listens on, at most a second old. */
-  listening(): ReadonlySet<number>;
+  /** The ports something listens on, at most a second old, or as old as said. */
+  listening(maxAgeMs?: number): ReadonlySet<number>;
   /** Who listens on a port, as far as it can be seen from here. */
-  listenersOn(port: number): ProcessInfo[];
+  listenersOn(port: number): Sighting[];
   /** What tells a process from any other of the same number; `undefined` where there is none. */
   birthmark(pid: number): string | undefined;
+  /** The directory of the repository that a directory is in; `undefined` where it is in none. */
+  repositoryOf(directory: string): string | undefined;
+};
+
+/** A process that was seen to listen. */
+export type Sighting = {
+  process: ProcessInfo;
+  birthmark: string | undefined;
+  /** Itself and the processes behind it as `pid.start`, the form that a caller id ends in. */
+  lineage: readonly string[];
 };
 
 /** On whose behalf something is done. */

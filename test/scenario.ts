@@ -35,6 +35,7 @@ export function makeSide(world: TestWorld = makeWorld(), transport: "socket" | "
     startedAt: world.clock.now(),
     port: 9876,
     answerHeaders: answerHeaders(build, 9876, world.config.range),
+    stopping: new AbortController().signal,
     stop: (reason) => void stops.push(reason),
     stopped: Promise.resolve(),
   };
@@ -42,7 +43,7 @@ export function makeSide(world: TestWorld = makeWorld(), transport: "socket" | "
   const env: RequestEnv["Bindings"] =
     transport === "socket"
       ? { transport }
-      : { transport, port: 9876, remoteAddress: () => "127.0.0.1" };
+      : { transport, port: 9876, remoteAddress: () => "127.0.0.1", hold() {} };
 
   async function request(
     scenario: Pick<Scenario, "method" | "path" | "headers" | "body">,

@@ -4,7 +4,7 @@
 import { readConfig } from "../src/config.ts";
 import type { ProcessInfo } from "../src/contract/entities.ts";
 import * as database from "../src/store/database.ts";
-import { createWorld, type Probe, type World } from "../src/world.ts";
+import { createWorld, type Probe, type Sighting, type World } from "../src/world.ts";
 
 /** 2026-01-02 03:04:05 UTC. */
 export const startOfTime = Date.UTC(2026, 0, 2, 3, 4, 5);
@@ -16,6 +16,9 @@ export class FakeMachine implements Probe {
   readonly forbidden = new Set<number>();
   /** Process → its birthmark. */
   readonly processes = new Map<number, string>();
+  /** Process → the processes behind it, as `pid.start`. */
+  readonly lineages = new Map<number, string[]>();
+  readonly repositories = new Set<string>();
   /** How often a port was tried. */
   probes = 0;
 
@@ -27,9 +30,15 @@ export class FakeMachine implements Probe {
   listening() {
     return new Set(this.bound.keys());
   }
-  listenersOn(port: number) {
+  listenersOn(port: number): Sighting[] {
     const process = this.bound.get(port);
-    return process ? [process] : [];
+    if (!process) return [];
+    const { pid } = process;
+    const lineage = pid === null ? [] : [`${pid}.1`, ...(this.lineages.get(pid) ?? [])];
+    return [{ process, birthmark: pid === null ? undefined : this.birthmark(pid), lineage }];
+  }
+  repositoryOf(directory: string) {
+    return [...this.repositories].find((root) => `${directory}/`.startsWith(`${root}/`));
   }
   birthmark(pid: number) {
     return this.processes.get(pid);

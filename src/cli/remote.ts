@@ -34,9 +34,9 @@ export function connect(side: Side, options: Pick<ClientOptions, "onAnswer"> = {
 export function connectOrStart(side: Side): Client {
   const client = connect(side);
   return {
-    async call(name, input) {
+    async call(name, input, options) {
       try {
-        return await client.call(name, input);
+        return await client.call(name, input, options);
       } catch (error) {
         if (
           !(error instanceof Unreachable) ||
@@ -45,7 +45,7 @@ export function connectOrStart(side: Side): Client {
         )
           throw error;
         await autostart(side.config);
-        return client.call(name, input);
+        return client.call(name, input, options);
       }
     },
   };

@@ -25,11 +25,20 @@ export type ClientOptions = {
 
 export type Client = {
   /** Asks for an operation. Throws the fault that the daemon answered, `unreachable` where there is none. */
-  call<N extends OperationName>(name: N, input: InputOf<N>): Promise<OutputOf<N>>;
+  call<N extends OperationName>(
+    name: N,
+    input: InputOf<N>,
+    options?: CallOptions,
+  ): Promise<OutputOf<N>>;
+};
+
+export type CallOptions = {
+  /** How long the answer may take; `Infinity` is no limit. */
+  deadlineMs?: number;
 };
 
 /** How long an answer may take, unless the operation is one that waits. */
-export const deadlineMs = 30_000;
+const defaultDeadlineMs = 30_000;
 
 /** There is no daemon at the target: nothing was sent, so that the same call may be tried again. */
 export class Unreachable extends Fault {
@@ -42,11 +51,28 @@ export class Unreachable extends Fault {
   }
 }
 
+/** The daemon went away before it answered, so that what was asked may have been done or not. */
+export class ConnectionLost extends Fault {
+  constructor(reason: string) {
+    super("unavailable", `The connection to the daemon was lost (${reason})`, {
+      hint: "see why: port-daddy logs",
+    });
+  }
+}
+
+/** Whether a wait that ended with this may be taken up again: its daemon stops, or has gone. */
+export function isInterruption(error: unknown): boolean {
+  return (
+    error instanceof ConnectionLost ||
+    (error instanceof Fault && error.details["stopping"] === true)
+  );
+}
+
 export function createClient({ target, headers = {}, onAnswer }: ClientOptions): Client {
   return {
-    async call(name, input) {
+    async call(name, input, { deadlineMs = defaultDeadlineMs } = {}) {
       const request = requestOf(operations[name], input as Record<string, unknown>, headers);
-      const answer = await send(target, request);
+      const answer = await send(target, request, deadlineMs);
       onAnswer?.((header) => answer.headers.get(header.toLowerCase()));
       const body = readBody(answer.body, target);
       if (answer.status !== 200) throw Fault.fromBody(body, answer.status);
@@ -55,19 +81,20 @@ export function createClient({ target, headers = {}, onAnswer }: ClientOptions):
   };
 }
 
-async function send(target: Target, request: SocketRequest): Promise<Exchange> {
+async function send(target: Target, request: SocketRequest, deadlineMs: number): Promise<Exchange> {
   try {
     return await ("unix" in target
       ? exchange(target.unix, request, deadlineMs)
-      : fetchFrom(target.url, request));
+      : fetchFrom(target.url, request, deadlineMs));
   } catch (error) {
-    throw asFault(error, target);
+    throw asFault(error, target, deadlineMs);
   }
 }
 
 async function fetchFrom(
   url: string,
   { method, path, headers, body }: SocketRequest,
+  deadlineMs: number,
 ): Promise<Exchange> {
   const response = await fetch(url + path, {
     method,
@@ -75,7 +102,9 @@ async function fetchFrom(
     ...(body !== undefined && { body }),
     // A proxy of the environment has no business between a command and its daemon.
     proxy: false,
-    signal: AbortSignal.timeout(deadlineMs),
+    // Bun's own limit of six minutes would end a long wait.
+    timeout: false,
+    ...(Number.isFinite(deadlineMs) && { signal: AbortSignal.timeout(deadlineMs) }),
   });
   return {
     status: response.status,
@@ -102,7 +131,9 @@ function requestOf(
   );
   if (others.length === 0) return { method, path: filled, headers };
   if (method === "GET" || method === "DELETE") {
-    const query = new URLSearchParams(others.map(([name, value]) => [name, String(value)]));
+    const query = new URLSearchParams(
+      others.flatMap(([name, value]) => [value].flat().map((each) => [name, String(each)])),
+    );
     return { method, path: `${filled}?${query}`, headers };
   }
   const body = JSON.stringify(Object.fromEntries(others));
@@ -134,7 +165,7 @@ const cannotConnect = new Map([
   ["EPERM", "permission denied"],
 ]);
 
-function asFault(error: unknown, target: Target): Fault {
+function asFault(error: unknown, target: Target, deadlineMs: number): Fault {
   const { code = "", name, message } = error as { code?: string; name?: string; message?: string };
   const reason = cannotConnect.get(code);
   if (reason !== undefined) return new Unreachable(target, reason);
@@ -143,7 +174,5 @@ function asFault(error: unknown, target: Target): Fault {
       hint: "see how it is: port-daddy status",
     });
   }
-  return new Fault("unavailable", `The connection to the daemon was lost (${code || message})`, {
-    hint: "see why: port-daddy logs",
-  });
+  return new ConnectionLost(code || String(message));
 }

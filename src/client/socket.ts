@@ -23,9 +23,8 @@ export async function exchange(
   deadlineMs: number,
 ): Promise<Exchange> {
   const { promise, resolve, reject } = Promise.withResolvers<Exchange>();
-  const timer = setTimeout(() => {
-    reject(new DOMException(`no answer within ${deadlineMs} ms`, "TimeoutError"));
-  }, deadlineMs);
+  const late = () => reject(new DOMException(`no answer within ${deadlineMs} ms`, "TimeoutError"));
+  const timer = Number.isFinite(deadlineMs) ? setTimeout(late, deadlineMs) : undefined;
   const received: Uint8Array[] = [];
   const unsent = Buffer.from(head(request) + (request.body ?? ""));
   let sent = 0;

@@ -36,6 +36,13 @@ export const environmentName: Field<string> = text({
   expects: "an environment such as tunnel, dev, staging or prod (1 to 32 of a-z, 0-9 and '-')",
 });
 
+/** An environment whose URL is told to us; that of `local` is the port. */
+export const settableEnvironment: Field<string> = {
+  ...environmentName,
+  expects: `${environmentName.expects}; local is always there and cannot be set`,
+  accept: (value, name) => (value === "local" ? undefined : environmentName.accept(value, name)),
+};
+
 export const endpointUrl = url({
   summary: "A URL at which the service answers",
   schemes: ["http", "https", "ws", "wss"],
@@ -73,15 +80,27 @@ export const processInfo = record(
 );
 export type ProcessInfo = ValueOf<typeof processInfo>;
 
+/** assigned: nothing listens yet; running: something of its own does; stopped: it did, and is gone. */
 export const serviceStatus = oneOf({
-  summary: "assigned: nothing listens on the port; running: something does",
-  values: ["assigned", "running"],
+  summary: "Whether something of its own listens: not yet, now, or no more",
+  values: ["assigned", "running", "stopped"],
 });
+export type ServiceStatus = ValueOf<typeof serviceStatus>;
+
+export const listener = record(
+  {
+    ...processInfo.shape,
+    stranger: boolean({ summary: "True where it has nothing to do with the claim" }),
+  },
+  { summary: "The process that listens on a claimed port" },
+);
+export type Listener = ValueOf<typeof listener>;
 
 const serviceShape = {
   id: identity,
   port: described(port, "The port, for good"),
   status: serviceStatus,
+  listener: nullable(listener),
   pid: nullable(described(pid, "The process this claim lives with")),
   agent: nullable(text({ summary: "The agent it belongs to", max: 100 })),
   cmd: nullable(text({ summary: "The command that serves it, for people to read", max: 4000 })),
@@ -94,7 +113,7 @@ const serviceShape = {
   health: nullable(healthTarget),
   metadata: nullable(object({ summary: "Anything else, as given", maxBytes: maxMetadataBytes })),
   createdAt: instant,
-  lastSeenAt: described(instant, "When it was last claimed"),
+  lastSeenAt: described(instant, "When it was last claimed, or last seen running"),
   expiresAt: nullable(described(instant, "When it frees itself; null is never")),
 };
 
@@ -141,7 +160,7 @@ export const portReport = record(
   {
     port,
     service: nullable(service),
-    listeners: list(processInfo, { summary: "The processes that listen on it", max: 1000 }),
+    listeners: list(listener, { summary: "The processes that listen on it", max: 1000 }),
     refusal: nullable(text({ summary: "Why it is never given out, if so", max: 500 })),
   },
   { summary: "Everything known of one port" },

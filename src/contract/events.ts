@@ -5,12 +5,15 @@ import type { Claimed } from "./entities.ts";
 import * as duration from "./duration.ts";
 
 /** Why a claim ended. What the daemon ended by itself is logged as `cleanup`, with this as the reason. */
-export type ReleaseReason = "released" | "expired" | "pid_died";
+export type ReleaseReason = "released" | "expired" | "pid_died" | "stopped";
 
 /** What each event carries beside its target, actor and instant. */
 export type EventData = {
   "service.claim": Pick<Claimed, "port" | "existing"> & Partial<Claimed>;
   "service.release": { port: number; reason: ReleaseReason };
+  "service.start": { port: number; pid: number | null; command: string | null };
+  "service.stop": { port: number };
+  "service.endpoint": { environment: string; url: string | null };
   "daemon.start": { version: string; pid: number; port: number | null };
   "daemon.stop": { version: string; uptimeMs: number };
 };
@@ -30,6 +33,7 @@ type EventRow<D> = {
 const causes: Record<Exclude<ReleaseReason, "released">, string> = {
   expired: "it expired",
   pid_died: "its process has died",
+  stopped: "its server has ended and not come back",
 };
 
 export const events: { [N in EventName]: EventRow<EventData[N]> } = {
@@ -50,6 +54,28 @@ export const events: { [N in EventName]: EventRow<EventData[N]> } = {
         ? `released ${id} (port ${port})`
         : `freed ${id} (port ${port}): ${causes[reason]}`,
     webhook: true,
+  },
+  "service.start": {
+    summary: "Service began to listen on its port",
+    action: "service_start",
+    sentence: (id, { port, pid, command }) =>
+      `saw ${id} start on port ${port}${pid === null ? "" : ` (process ${pid}: ${command ?? "?"})`}`,
+    webhook: false,
+  },
+  "service.stop": {
+    summary: "Service no longer listens on its port",
+    action: "service_stop",
+    sentence: (id, { port }) => `saw ${id} stop on port ${port}`,
+    webhook: false,
+  },
+  "service.endpoint": {
+    summary: "URL of a service was set or removed",
+    action: "endpoint_set",
+    sentence: (id, { environment, url }) =>
+      url === null
+        ? `removed the ${environment} URL of ${id}`
+        : `set the ${environment} URL of ${id} to ${url}`,
+    webhook: false,
   },
   "daemon.start": {
     summary: "Daemon started",

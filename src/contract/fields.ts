@@ -164,6 +164,15 @@ export function span(words: Words & { min: number; max: number }): Field<number>
   };
 }
 
+/** A span that people give in milliseconds: as text a bare number is one too. */
+export function waitSpan(words: Words & { min: number; max: number }): Field<number> {
+  return {
+    ...span({ placeholder: "<ms>", ...words }),
+    expects: `milliseconds or a span such as 30s or 5m, from ${duration.format(words.min)} to ${duration.format(words.max)}`,
+    read: (raw) => (/^\d{1,16}$/.test(raw) ? Number(raw) : raw),
+  };
+}
+
 export function list<T>(item: Field<T>, words: Words & { min?: number; max: number }): Field<T[]> {
   const { min = 0, max } = words;
   return {

@@ -19,6 +19,7 @@ import {
   record,
   span,
   text,
+  waitSpan,
   type Field,
   type Shape,
   type ValueOf,
@@ -65,12 +66,7 @@ const claimInput = {
   urls: optional(
     map(entities.endpointUrl, {
       summary: "Environment → URL, beside local",
-      key: {
-        ...entities.environmentName,
-        expects: `${entities.environmentName.expects}; local is always there and cannot be set`,
-        accept: (value, label) =>
-          value === "local" ? undefined : entities.environmentName.accept(value, label),
-      },
+      key: entities.settableEnvironment,
       max: entities.maxEnvironments,
     }),
   ),
@@ -230,6 +226,42 @@ export const operations = {
     summary: "Get service details",
     input: { id: identity },
     output: entities.service,
+  }),
+  setEndpoint: operation({
+    method: "PUT",
+    path: "/services/:id/endpoints/:env",
+    group: "Services",
+    summary: "Set the URL of a service in an environment",
+    input: { id: identity, env: entities.settableEnvironment, url: entities.endpointUrl },
+    output: entities.service,
+  }),
+  unsetEndpoint: operation({
+    method: "DELETE",
+    path: "/services/:id/endpoints/:env",
+    group: "Services",
+    summary: "Remove the URL of a service in an environment",
+    input: { id: identity, env: entities.settableEnvironment },
+    output: entities.service,
+  }),
+  wait: operation({
+    method: "GET",
+    path: "/wait",
+    group: "Services",
+    summary: "Wait for service(s) to become healthy",
+    input: {
+      id: list(identity, { summary: "The identities, claimed already or not", min: 1, max: 100 }),
+      timeout: optional(
+        waitSpan({
+          summary: "Wait timeout (default: 60000); 0 is no limit",
+          min: 0,
+          max: 24 * 3_600_000,
+        }),
+      ),
+    },
+    output: record(
+      { services: list(entities.service, { summary: "In the order asked for", max: 100 }) },
+      { summary: "All of them are healthy" },
+    ),
   }),
   port: operation({
     method: "GET",

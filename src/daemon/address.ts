@@ -69,6 +69,7 @@ function listenOn(hostname: string, port: number, serve: Serve): Server | Error 
           transport: "tcp",
           port: server.port!,
           remoteAddress: () => server.requestIP(request)?.address,
+          hold: () => server.timeout(request, 0),
         }),
     });
   } catch (error) {

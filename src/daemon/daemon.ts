@@ -12,7 +12,7 @@ import { createWorld, daemonCaller, type World } from "../world.ts";
 import { listenOnLoopback, listenOnSocket, type Serve } from "./address.ts";
 import { createLog, type Log } from "./log.ts";
 import { createProbe } from "./probe.ts";
-import { prune, pruneEveryMs, reap, reapEveryMs } from "./reaper.ts";
+import { makeReaper, prune, pruneEveryMs, reapEveryMs } from "./reaper.ts";
 import { answerHeaders, createApp } from "./server.ts";
 
 export type Daemon = {
@@ -23,6 +23,8 @@ export type Daemon = {
   /** The TCP port; `undefined` where another user's port-daddy has it and we serve the socket alone. */
   port: number | undefined;
   answerHeaders: Record<string, string>;
+  /** Aborted when the daemon begins to stop: whoever waits is told. */
+  stopping: AbortSignal;
   /** Begins to stop; returns at once. */
   stop(reason: string): void;
   /** Resolves when everything is closed. */
@@ -69,6 +71,7 @@ export async function start(config: Config): Promise<Daemon> {
     undo.push(() => socket.stop(true));
 
     const port = loopback[0]?.port;
+    const stopping = new AbortController();
     const { promise: stopped, resolve: setStopped } = Promise.withResolvers<void>();
     const daemon: Daemon = {
       world,
@@ -77,6 +80,7 @@ export async function start(config: Config): Promise<Daemon> {
       startedAt: clock.now(),
       port,
       answerHeaders: answerHeaders(build, port ?? config.port, config.range),
+      stopping: stopping.signal,
       stop,
       stopped,
     };
@@ -90,10 +94,9 @@ export async function start(config: Config): Promise<Daemon> {
     if (port === undefined)
       log.warn(`port ${config.port} is another user's port-daddy; serving the socket alone`);
 
-    let isStopping = false;
     function stop(reason: string): void {
-      if (isStopping) return;
-      isStopping = true;
+      if (stopping.signal.aborted) return;
+      stopping.abort();
       log.info(`stopping: ${reason}`);
       void close();
     }
@@ -165,7 +168,7 @@ function startTimers(world: World, log: Log): () => void {
   }
   prune(world);
   const timers = [
-    every(reapEveryMs, () => reap(world)),
+    every(reapEveryMs, makeReaper(world)),
     every(pruneEveryMs, () => prune(world)),
     every(checkpointEveryMs, checkpointWhenQuiet(world)),
   ];

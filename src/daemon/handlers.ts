@@ -7,12 +7,15 @@ import * as services from "../domain/services.ts";
 import type { Caller } from "../world.ts";
 import type { Daemon } from "./daemon.ts";
 import { openapi } from "./openapi.ts";
+import type { HeldRequest } from "./server.ts";
+import { untilHealthy } from "./waiting.ts";
 
 type Handler<N extends OperationName> = (
   daemon: Daemon,
   input: InputOf<N>,
   caller: Caller,
-) => OutputOf<N>;
+  request: HeldRequest,
+) => OutputOf<N> | Promise<OutputOf<N>>;
 
 export const handlers: { [N in OperationName]: Handler<N> } = {
   health: (daemon) => ({
@@ -35,6 +38,10 @@ export const handlers: { [N in OperationName]: Handler<N> } = {
   release: ({ world }, input, caller) => services.release(world, input, caller),
   services: ({ world }, input) => services.list(world, input),
   service: ({ world }, input) => services.get(world, input),
+  setEndpoint: ({ world }, input, caller) => services.setEndpoint(world, input, caller),
+  unsetEndpoint: ({ world }, input, caller) =>
+    services.setEndpoint(world, { ...input, url: null }, caller),
+  wait: (daemon, input, _, request) => untilHealthy(daemon, input, request),
   port: ({ world }, input) => services.report(world, input),
 };
 

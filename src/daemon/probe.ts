@@ -1,39 +1,84 @@
 // What this machine says about its ports and processes: the real `Probe` of a world.
 
-import { birthmark } from "../system/processes.ts";
-import { listeners, listenersOn } from "../system/sockets.ts";
-import type { Clock, Probe } from "../world.ts";
+import { birthmark, describe, exists, lineage } from "../system/processes.ts";
+import { repositoryOf } from "../system/paths.ts";
+import { holdersOf, listeners, owningProcesses, unseen, type Listener } from "../system/sockets.ts";
+import type { Clock, Probe, Sighting } from "../world.ts";
 
 /** How old a look at who listens may be when it is read. */
-const maxAgeMs = 1_000;
+const maxLookAgeMs = 1_000;
 
 /** A port may be bound for the microseconds of another daemon's probe: that is no reason to give it up. */
 const secondLooks = 3;
 
-export function createProbe(clock: Clock): Probe {
-  let seen: { at: number; ports: ReadonlySet<number> } | undefined;
+type Look = { at: number; sockets: ReadonlyMap<number, Listener[]>; ports: ReadonlySet<number> };
 
-  function look(): ReadonlySet<number> {
-    seen = { at: clock.now(), ports: new Set(listeners().map(({ port }) => port)) };
-    return seen.ports;
+export function createProbe(clock: Clock): Probe {
+  let last: Look | undefined;
+  /** Who has a listening socket, by its inode: a socket keeps its inode for as long as it is open. */
+  const sightings = new Map<string, Sighting[]>();
+
+  function look(maxAgeMs: number): Look {
+    const now = clock.now();
+    // A clock that was set back makes any look an old one.
+    if (last && now >= last.at && now - last.at <= maxAgeMs) return last;
+    const sockets = Map.groupBy(listeners(), ({ port }) => port);
+    last = { at: now, sockets, ports: new Set(sockets.keys()) };
+    forgetClosed(last);
+    return last;
   }
 
-  function listening(): ReadonlySet<number> {
-    // A clock that was set back makes any look an old one.
-    const age = seen ? clock.now() - seen.at : -1;
-    return seen && age >= 0 && age <= maxAgeMs ? seen.ports : look();
+  function forgetClosed({ sockets }: Look): void {
+    const open = new Set([...sockets.values()].flat().map(({ inode }) => inode));
+    for (const inode of sightings.keys()) if (!open.has(inode)) sightings.delete(inode);
+  }
+
+  function listenersOn(port: number): Sighting[] {
+    const { sockets } = look(maxLookAgeMs);
+    const own = sockets.get(port) ?? [];
+    if (own.some(({ inode }) => !isKnown(inode))) identify([...sockets.values()].flat());
+    const found = own.flatMap(({ inode }) => sightings.get(inode) ?? []);
+    return [
+      ...new Map(found.map((each) => [each.process.pid ?? each.process.user, each])).values(),
+    ];
+  }
+
+  /** A process may hand its socket to a child and end; then it is looked up again. */
+  function isKnown(inode: string): boolean {
+    return (
+      sightings.get(inode)?.every(({ process: { pid } }) => pid === null || exists(pid)) === true
+    );
+  }
+
+  /** Finds out whose the unknown sockets are, in one pass over the processes for all of them. */
+  function identify(sockets: Listener[]): void {
+    const unknown = sockets.filter(({ inode }) => !isKnown(inode));
+    const owners = owningProcesses(unknown);
+    for (const socket of unknown)
+      sightings.set(socket.inode, holdersOf([socket], owners).map(sight));
   }
 
   function obstacle(port: number): "in_use" | "not_permitted" | undefined {
     let found = tryBind(port);
     for (let looks = 0; found === "in_use" && looks < secondLooks; looks++) {
-      if (look().has(port)) break;
+      if (look(0).ports.has(port)) break;
       found = tryBind(port);
     }
     return found;
   }
 
-  return { obstacle, listening, listenersOn, birthmark };
+  return {
+    obstacle,
+    listening: (maxAgeMs = maxLookAgeMs) => look(maxAgeMs).ports,
+    listenersOn,
+    birthmark,
+    repositoryOf,
+  };
+}
+
+function sight({ pid, uid }: { pid: number | null; uid: number }): Sighting {
+  if (pid === null) return { process: unseen(uid), birthmark: undefined, lineage: [] };
+  return { process: describe(pid), birthmark: birthmark(pid), lineage: lineage(pid) };
 }
 
 /**

@@ -21,7 +21,21 @@ import { handlers } from "./handlers.ts";
 export type RequestEnv = {
   Bindings:
     | { transport: "socket" }
-    | { transport: "tcp"; port: number; remoteAddress: () => string | undefined };
+    | {
+        transport: "tcp";
+        port: number;
+        remoteAddress: () => string | undefined;
+        /** Lets the connection be quiet for as long as it takes. */
+        hold: () => void;
+      };
+};
+
+/** What an operation that waits must know of its request. */
+export type HeldRequest = {
+  /** Aborted when the caller has gone. */
+  signal: AbortSignal;
+  /** Says that the answer may take long. */
+  hold: () => void;
 };
 
 type RequestContext = Context<RequestEnv>;
@@ -44,14 +58,19 @@ export function createApp(daemon: Daemon): Hono<RequestEnv> {
   return app;
 }
 
+type AnyHandler = (daemon: Daemon, input: unknown, caller: Caller, request: HeldRequest) => unknown;
+
 /** Checks the input, asks the domain, and answers when what it changed is stored. */
 async function answer(daemon: Daemon, name: OperationName, c: RequestContext): Promise<Response> {
   const operation: Operation = operations[name];
   const given = await readInput(operation, c);
   const caller = callerOf(c);
   try {
-    const handler = handlers[name] as (daemon: Daemon, input: unknown, caller: Caller) => unknown;
-    const result = handler(daemon, checkShape(operation.input, given), caller);
+    const handler = handlers[name] as AnyHandler;
+    const result = await handler(daemon, checkShape(operation.input, given), caller, {
+      signal: c.req.raw.signal,
+      hold: c.env.transport === "tcp" ? c.env.hold : () => {},
+    });
     return reply(daemon, result, 200);
   } finally {
     // Also before a refusal leaves: it may rest on a change of this turn that is not stored yet.

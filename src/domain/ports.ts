@@ -129,7 +129,7 @@ function heldByIdentity(port: number, owner: string): Fault {
 }
 
 function heldByProcess(world: World, id: string, port: number): Fault {
-  const process = world.probe.listenersOn(port)[0] ?? null;
+  const process = world.probe.listenersOn(port)[0]?.process ?? null;
   return new Fault("held", `Port ${port} is in use by ${nameOf(process)}`, {
     details: { port, holder: { id: null, process } },
     hint: `let another be chosen: port-daddy claim ${id}`,
@@ -160,7 +160,7 @@ function whyNot(
   const obstacle = world.probe.obstacle(port);
   if (obstacle === "not_permitted") return { port, reason: "not_permitted", holder: null };
   if (obstacle) {
-    const process = world.probe.listenersOn(port)[0] ?? null;
+    const process = world.probe.listenersOn(port)[0]?.process ?? null;
     return { port, reason: "in_use", holder: { id: null, process } };
   }
   return undefined;

@@ -8,13 +8,23 @@ import {
   type PortReport,
   type Service,
 } from "../contract/entities.ts";
-import type { ReleaseReason } from "../contract/events.ts";
 import { Fault } from "../contract/faults.ts";
 import type { InputOf } from "../contract/operations.ts";
-import { isPattern, literalPrefix, matcher } from "../contract/pattern.ts";
 import { contains, parse } from "../contract/range.ts";
 import { daemonCaller, type Caller, type World } from "../world.ts";
+import * as listeners from "./listeners.ts";
+import { end, hasDied, releaseExpired } from "./endings.ts";
 import * as ports from "./ports.ts";
+import {
+  addUrls,
+  findRow,
+  live,
+  removeUrl,
+  rowsMatching,
+  toService,
+  write,
+  type Row,
+} from "./serviceRows.ts";
 
 /**
  * Claims a port for an identity, or confirms the one it holds (`existing`). What is given replaces what was there.
@@ -71,12 +81,37 @@ export function list(
   return { services, count: services.length };
 }
 
+/** The service of an identity, if it holds a port. */
+export function find(world: World, { id }: InputOf<"service">): Service | undefined {
+  const row = findRow(world, id);
+  return row && toService(world, row);
+}
+
 /** Throws `not_found` where the identity holds no port. */
 export function get(world: World, { id }: InputOf<"service">): Service {
-  const row = findRow(world, id);
-  if (row) return toService(world, row);
+  return toService(world, findRow(world, id) ?? notClaimed(id));
+}
+
+function notClaimed(id: string): never {
   throw new Fault("not_found", `${id} holds no port`, {
     hint: `claim one: port-daddy claim ${id}`,
+  });
+}
+
+/** Sets or, with `null`, removes the URL of a service in an environment. Throws `not_found` where it holds no port. */
+export function setEndpoint(
+  world: World,
+  { id, env, url }: { id: string; env: string; url: string | null },
+  caller: Caller,
+): Service {
+  return world.journal.commit(() => {
+    const row = findRow(world, id) ?? notClaimed(id);
+    const urls: Record<string, string> = JSON.parse(row.urls);
+    if ((urls[env] ?? null) === url) return toService(world, row);
+    if (url === null) removeUrl(world, id, env);
+    else addUrls(world, id, mergedUrls(row, { urls: { [env]: url } }));
+    world.journal.record("service.endpoint", id, caller.actor, { environment: env, url });
+    return get(world, { id });
   });
 }
 
@@ -86,7 +121,7 @@ export function report(world: World, { port }: InputOf<"port">): PortReport {
   return {
     port,
     service: row ? toService(world, row) : null,
-    listeners: world.probe.listenersOn(port),
+    listeners: listeners.onPort(world, port, row),
     refusal: ports.refusal(world, port),
   };
 }
@@ -99,46 +134,6 @@ export function count(world: World): number {
   ).n;
 }
 
-/** Ends the claims whose time is over. An expired one is never shown or honoured, however late this runs. */
-export function releaseExpired(world: World): void {
-  const rows = world.db.query(`${select} WHERE expires_at <= ?`).all(world.clock.now()) as Row[];
-  endAll(world, rows, "expired");
-}
-
-/** Ends the claims whose process has died, or whose process number belongs to another by now. */
-export function releaseDead(world: World): void {
-  const rows = world.db.query(`${select} WHERE pid IS NOT NULL`).all() as Row[];
-  endAll(
-    world,
-    rows.filter((row) => hasDied(world, row)),
-    "pid_died",
-  );
-}
-
-type Row = {
-  id: string;
-  port: number;
-  pid: number | null;
-  pidMark: string | null;
-  agent: string | null;
-  cmd: string | null;
-  cwd: string | null;
-  health: string | null;
-  metadata: string | null;
-  createdAt: number;
-  lastSeenAt: number;
-  expiresAt: number | null;
-  expiresMs: number | null;
-  /** A JSON object of environment → URL. */
-  urls: string;
-};
-
-const select = `
-  SELECT id, port, pid, pid_mark AS pidMark, agent, cmd, cwd, health, metadata, created_at AS createdAt,
-         last_seen_at AS lastSeenAt, expires_at AS expiresAt, expires_ms AS expiresMs,
-         (SELECT json_group_object(environment, url) FROM endpoints WHERE service_id = services.id) AS urls
-  FROM services`;
-
 function begin(world: World, input: InputOf<"claim">, caller: Caller): Claimed {
   const choice = ports.choose(world, input.id, input);
   const now = world.clock.now();
@@ -146,13 +141,17 @@ function begin(world: World, input: InputOf<"claim">, caller: Caller): Claimed {
     id: input.id,
     ...blank,
     agent: caller.agent ?? null,
+    claimer: caller.actor,
     createdAt: now,
     ...given(world, input),
     port: choice.port,
     lastSeenAt: now,
   };
-  store(world, row, input.urls);
-  return answer(world, row, input.urls, choice, false);
+  write(world, row, input.urls);
+  ports.remember(world, row.id, row.port);
+  // It was bound a moment ago, so nothing listens there, whatever an earlier look has seen.
+  const service = toService(world, row, input.urls ?? {}, { status: "assigned", listener: null });
+  return { ...service, existing: false, ...choice };
 }
 
 /** The claim of an identity, unless its process has died meanwhile: then it ends here rather than at the next round. */
@@ -163,25 +162,23 @@ function findLiving(world: World, id: string): Row | undefined {
   return undefined;
 }
 
-function hasDied(world: World, { pid, pidMark }: Row): boolean {
-  return pid !== null && world.probe.birthmark(pid) !== pidMark;
-}
-
 /** The identity holds a port: confirm it, or move it where another was asked for. */
 function repeat(world: World, held: Row, input: InputOf<"claim">): Claimed {
   const choice = mustMove(held, input) ? move(world, held, input) : { port: held.port };
   const row: Row = {
     ...held,
+    ...(choice.port !== held.port || held.silentSince !== null ? neverSeen : {}),
     ...renewal(world, held),
     ...given(world, input),
     port: choice.port,
     lastSeenAt: world.clock.now(),
   };
-  store(world, row, input.urls);
-  return answer(world, row, mergedUrls(held, input), choice, true);
+  write(world, row, input.urls);
+  ports.remember(world, row.id, row.port);
+  return { ...toService(world, row, mergedUrls(held, input)), existing: true, ...choice };
 }
 
-function mergedUrls(held: Row, { urls }: InputOf<"claim">): Record<string, string> {
+function mergedUrls(held: Row, { urls }: Pick<InputOf<"claim">, "urls">): Record<string, string> {
   const merged = { ...JSON.parse(held.urls), ...urls };
   if (Object.keys(merged).length <= maxEnvironments) return merged;
   throw new Fault("invalid_input", `urls of ${held.id} would be more than ${maxEnvironments}`, {
@@ -196,7 +193,7 @@ function mustMove(held: Row, { port, range }: InputOf<"claim">): boolean {
 
 function move(world: World, held: Row, input: InputOf<"claim">): ports.Choice {
   if (world.probe.obstacle(held.port) === "in_use") {
-    const process = world.probe.listenersOn(held.port)[0] ?? null;
+    const process = world.probe.listenersOn(held.port)[0]?.process ?? null;
     throw new Fault(
       "held",
       `${held.id} cannot move from port ${held.port} while it is in use by ${ports.nameOf(process)}`,
@@ -210,6 +207,9 @@ function move(world: World, held: Row, input: InputOf<"claim">): ports.Choice {
   return { ...ports.choose(world, held.id, input), movedFrom };
 }
 
+/** Whoever claims a service again is about to start it: its silence is over, and on a new port it was never seen. */
+const neverSeen = { seenPid: null, seenMark: null, seenAt: null, silentSince: null };
+
 const blank = {
   pid: null,
   pidMark: null,
@@ -220,6 +220,7 @@ const blank = {
   metadata: null,
   expiresAt: null,
   expiresMs: null,
+  ...neverSeen,
   urls: "{}",
 };
 
@@ -248,110 +249,6 @@ function birthmarkOf(world: World, pid: number): string {
   throw new Fault("invalid_input", `pid ${pid} is not a running process`, {
     details: { field: "pid" },
   });
-}
-
-function store(world: World, row: Row, urls: Record<string, string> = {}): void {
-  world.db
-    .query(
-      `INSERT INTO services (id, port, pid, pid_mark, agent, cmd, cwd, health, metadata, created_at, last_seen_at,
-                             expires_at, expires_ms)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-       ON CONFLICT (id) DO UPDATE SET
-         port = excluded.port, pid = excluded.pid, pid_mark = excluded.pid_mark, agent = excluded.agent,
-         cmd = excluded.cmd, cwd = excluded.cwd, health = excluded.health, metadata = excluded.metadata,
-         last_seen_at = excluded.last_seen_at, expires_at = excluded.expires_at, expires_ms = excluded.expires_ms`,
-    )
-    .run(
-      row.id,
-      row.port,
-      row.pid,
-      row.pidMark,
-      row.agent,
-      row.cmd,
-      row.cwd,
-      row.health,
-      row.metadata,
-      row.createdAt,
-      row.lastSeenAt,
-      row.expiresAt,
-      row.expiresMs,
-    );
-  for (const [environment, url] of Object.entries(urls)) {
-    world.db
-      .query("INSERT OR REPLACE INTO endpoints (service_id, environment, url) VALUES (?, ?, ?)")
-      .run(row.id, environment, url);
-  }
-  ports.remember(world, row.id, row.port);
-}
-
-function answer(
-  world: World,
-  row: Row,
-  urls: Record<string, string> = {},
-  { movedFrom, warning }: ports.Choice,
-  existing: boolean,
-): Claimed {
-  return {
-    ...toService(world, row, urls),
-    existing,
-    ...(movedFrom && { movedFrom }),
-    ...(warning !== undefined && { warning }),
-  };
-}
-
-function endAll(world: World, rows: Row[], reason: ReleaseReason): void {
-  if (rows.length === 0) return;
-  world.journal.commit(() => {
-    for (const row of rows) end(world, row, reason, daemonCaller);
-  });
-}
-
-function end(world: World, { id, port }: Row, reason: ReleaseReason, caller: Caller): void {
-  world.db.query("DELETE FROM services WHERE id = ?").run(id);
-  ports.markReleased(world, id);
-  world.journal.record("service.release", id, caller.actor, { port, reason });
-}
-
-function findRow(world: World, id: string): Row | undefined {
-  return live(world, "id = ?", id)[0];
-}
-
-/** The claims that match, by identity. The database narrows by what every match starts with; the rule decides. */
-function rowsMatching(world: World, pattern: string): Row[] {
-  if (!isPattern(pattern)) return live(world, "id = ?", pattern);
-  const prefix = literalPrefix(pattern);
-  // U+10FFFF sorts after every character an identity can have.
-  const rows = live(world, "id >= ? AND id < ? || char(0x10FFFF) ORDER BY id", prefix, prefix);
-  const isMatch = matcher(pattern);
-  return rows.filter((row) => isMatch(row.id));
-}
-
-function live(world: World, condition: string, ...values: (string | number)[]): Row[] {
-  return world.db
-    .query(`${select} WHERE (expires_at IS NULL OR expires_at > ?) AND ${condition}`)
-    .all(world.clock.now(), ...values) as Row[];
-}
-
-function toService(
-  world: World,
-  row: Row,
-  urls: Record<string, string> = JSON.parse(row.urls),
-): Service {
-  return {
-    id: row.id,
-    port: row.port,
-    status: world.probe.listening().has(row.port) ? "running" : "assigned",
-    pid: row.pid,
-    agent: row.agent,
-    cmd: row.cmd,
-    cwd: row.cwd,
-    urls: { local: `http://localhost:${row.port}`, ...urls },
-    health: row.health,
-    metadata: row.metadata === null ? null : JSON.parse(row.metadata),
-    createdAt: row.createdAt,
-    lastSeenAt: row.lastSeenAt,
-    expiresAt: row.expiresAt,
-  };
 }
 
 /** The same without what is null: what an event keeps. */

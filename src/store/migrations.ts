@@ -33,7 +33,15 @@ export const migrations: readonly string[] = [
     last_seen_at INTEGER NOT NULL,
     expires_at   INTEGER,
     -- The span that a repeated claim renews.
-    expires_ms   INTEGER
+    expires_ms   INTEGER,
+    -- Who claimed it: the process behind a command line is the last part of its caller id.
+    claimer      TEXT NOT NULL,
+    -- The process of its own that was last seen listening, and since when one has been; NULL before the first.
+    seen_pid     INTEGER,
+    seen_mark    TEXT,
+    seen_at      INTEGER,
+    -- Since when the port has been silent after that; NULL while something of its own listens.
+    silent_since INTEGER
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX services_by_expiry ON services (expires_at) WHERE expires_at IS NOT NULL;
   CREATE INDEX services_by_pid ON services (pid) WHERE pid IS NOT NULL;

@@ -43,6 +43,14 @@ export function makeHome(home: string): void {
   }
 }
 
+/** The nearest directory at or above this one that holds a repository; `undefined` where there is none. */
+export function repositoryOf(directory: string): string | undefined {
+  for (let here = directory; ; here = path.dirname(here)) {
+    if (fs.existsSync(path.join(here, ".git"))) return here;
+    if (here === path.dirname(here)) return undefined;
+  }
+}
+
 /** The reason of a failed system call, without its repetition of call and path. */
 export function reasonOf(error: unknown): string {
   const { code, message } = error as { code?: string; message?: string };

@@ -48,9 +48,20 @@ export function birthmark(pid: number): string | undefined {
   return found && found.state !== "Z" ? `${bootId()}/${found.startTicks}` : undefined;
 }
 
-/** True while the process that had this birthmark lives. */
-export function isAlive(pid: number, mark: string): boolean {
-  return birthmark(pid) === mark;
+/** Itself and the processes behind it as `pid.start`: the form that a caller id ends in. */
+export function lineage(pid: number): string[] {
+  const own = stat(pid);
+  return own ? [own, ...ancestors(pid)].map(({ pid, startTicks }) => `${pid}.${startTicks}`) : [];
+}
+
+/** Whether there is such a process, of whomever; the cheapest question that can be asked. */
+export function exists(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as { code?: string }).code === "EPERM";
+  }
 }
 
 /** Command line, directory, user and start of a process; null for what cannot be seen. */

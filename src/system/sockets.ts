@@ -34,32 +34,42 @@ export function parseTable(table = ""): Listener[] {
  */
 export function listenersOn(port: number): ProcessInfo[] {
   const sockets = listeners().filter((socket) => socket.port === port);
-  const owners = owningProcesses(new Set(sockets.map((socket) => socket.inode)));
-  const pids = new Set(sockets.flatMap((socket) => owners.get(socket.inode) ?? []));
-  const unseen = new Set(
-    sockets.filter((socket) => !owners.has(socket.inode)).map((socket) => socket.uid),
+  return holdersOf(sockets, owningProcesses(sockets)).map(({ pid, uid }) =>
+    pid === null ? unseen(uid) : describe(pid),
   );
+}
+
+/** The processes that have one of the sockets open, and the user of each socket that no visible process has. */
+export function holdersOf(
+  sockets: readonly Listener[],
+  owners: ReadonlyMap<string, number[]>,
+): { pid: number | null; uid: number }[] {
+  const pids = new Map(
+    sockets.flatMap(({ inode, uid }) =>
+      (owners.get(inode) ?? []).map((pid) => [pid, uid] as const),
+    ),
+  );
+  const uids = new Set(sockets.filter(({ inode }) => !owners.has(inode)).map(({ uid }) => uid));
   return [
-    ...[...pids].sort((a, b) => a - b).map(describe),
-    ...[...unseen].map((uid) => ({
-      pid: null,
-      command: null,
-      cwd: null,
-      user: accountName(uid) ?? null,
-      startedAt: null,
-    })),
+    ...[...pids].sort(([a], [b]) => a - b).map(([pid, uid]) => ({ pid, uid })),
+    ...[...uids].map((uid) => ({ pid: null, uid })),
   ];
 }
 
-/** For each inode, the processes that have it open; only those we may look into. */
-function owningProcesses(inodes: ReadonlySet<string>): Map<string, number[]> {
+/** What is known of a process that cannot be seen: whose socket it is. */
+export function unseen(uid: number): ProcessInfo {
+  return { pid: null, command: null, cwd: null, user: accountName(uid) ?? null, startedAt: null };
+}
+
+/** For each socket, by its inode, the processes that have it open; only those we may look into. */
+export function owningProcesses(sockets: readonly Listener[]): Map<string, number[]> {
+  const inodes = new Set(sockets.map(({ inode }) => inode));
   const owners = new Map<string, number[]>();
   if (inodes.size === 0) return owners;
   for (const entry of fs.readdirSync("/proc")) {
     if (!/^\d+$/.test(entry)) continue;
-    for (const inode of socketsOf(entry)) {
-      if (inodes.has(inode))
-        owners.set(inode, [...new Set([...(owners.get(inode) ?? []), Number(entry)])]);
+    for (const inode of new Set(socketsOf(entry))) {
+      if (inodes.has(inode)) owners.set(inode, [...(owners.get(inode) ?? []), Number(entry)]);
     }
   }
   return owners;

@@ -67,6 +67,7 @@ function service(given: Partial<Service> = {}): Service {
     id: "myapp:api",
     port: 3100,
     status: "assigned",
+    listener: null,
     pid: null,
     agent: null,
     cmd: null,

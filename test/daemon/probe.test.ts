@@ -124,7 +124,8 @@ test.skipIf(process.platform !== "linux")(
     const { listenersOn } = makeProbe();
     const listener = listen("127.0.0.1");
     try {
-      const [found, ...others] = listenersOn(listener.port);
+      const [sighting, ...others] = listenersOn(listener.port);
+      const found = sighting?.process;
       expect(found).toMatchObject({ pid: process.pid, cwd: process.cwd() });
       expect(found?.command).toContain("bun");
       expect(found?.user).toBeString();

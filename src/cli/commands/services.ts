@@ -1,14 +1,14 @@
 // claim, release, find, who.
 
 import { homeDirectory } from "../../config.ts";
-import type { Claimed, PortReport, Service } from "../../contract/entities.ts";
+import type { Claimed, Listener, PortReport, Service } from "../../contract/entities.ts";
 import { Fault } from "../../contract/faults.ts";
 import { boolean, checkText, port as portField } from "../../contract/fields.ts";
 import { operations } from "../../contract/operations.ts";
 import { isPattern, matchesEverything } from "../../contract/pattern.ts";
 import { command, type Context } from "../command.ts";
 import { nearest } from "../nearest.ts";
-import { dateTime, directory, plain, processLine, relative, table } from "../render.ts";
+import { clipped, dateTime, directory, plain, processLine, relative, table } from "../render.ts";
 
 const { port, ...claimFlags } = pick(operations.claim.input, [
   "port",
@@ -156,11 +156,12 @@ function serviceTable(services: Service[], { paint, columns }: Context["terminal
   const now = Date.now();
   const home = homeDirectory();
   return table(
-    ["IDENTITY", "PORT", "STATUS", "CLAIMED", "EXPIRES", "DIRECTORY"],
+    ["IDENTITY", "PORT", "STATUS", "PROCESS", "CLAIMED", "EXPIRES", "DIRECTORY"],
     services.map((service) => [
       service.id,
       service.port,
       service.status,
+      service.listener && processCell(service.listener),
       relative(service.createdAt, now),
       service.expiresAt === null ? null : relative(service.expiresAt, now),
       service.cwd === null ? null : directory(service.cwd, home),
@@ -168,6 +169,22 @@ function serviceTable(services: Service[], { paint, columns }: Context["terminal
     paint,
     columns(),
   );
+}
+
+/** How much of a command line a table shows. */
+const commandColumns = 30;
+
+function processCell({ pid, command, user, stranger }: Listener): string {
+  const name =
+    pid === null
+      ? `of ${user ?? "another user"}`
+      : `${pid} ${clipped(plain(program(command)), commandColumns)}`;
+  return stranger ? `stranger: ${name}` : name;
+}
+
+/** A command line without the directories before its program. */
+function program(command: string | null): string {
+  return command?.replace(/^\S*\//, "") ?? "?";
 }
 
 export const who = command({
@@ -204,7 +221,10 @@ function fullReport({ port, service, listeners, refusal }: PortReport): string[]
       `  until ${dateTime(service.expiresAt)} (${relative(service.expiresAt, now)})`,
     !service && `nobody has claimed port ${port}`,
     refusal && `  it is never given out: ${refusal}`,
-    ...listeners.map((process) => `  listening: ${processLine(process, home, now)}`),
+    ...listeners.map(
+      (process) =>
+        `  ${process.stranger && service ? "a stranger listens" : "listening"}: ${processLine(process, home, now)}`,
+    ),
     listeners.length === 0 && "  nothing listens on it",
   ];
   return lines.filter((line) => typeof line === "string" && line !== "") as string[];

@@ -1,0 +1,108 @@
+// url, env.
+
+import { environmentName, type Service } from "../../contract/entities.ts";
+import { Fault } from "../../contract/faults.ts";
+import { boolean, described, oneOf } from "../../contract/fields.ts";
+import { operations } from "../../contract/operations.ts";
+import { command, type Context } from "../command.ts";
+import { formatNames, formats, variableName } from "../shells.ts";
+
+export const url = command({
+  name: "url",
+  args: "<id>",
+  group: "Services",
+  summary: "Get the URL for a service",
+  flags: {
+    env: environmentName,
+    set: described(operations.setEndpoint.input.url, "Set the URL of that environment"),
+    unset: boolean({ summary: "Remove the URL of that environment" }),
+  },
+  examples: [
+    "port-daddy url myapp:api",
+    "port-daddy url myapp:api -e tunnel --set https://myapp.example.com",
+    "port-daddy url myapp:api -e tunnel",
+  ],
+  async run({ args: [id = ""], flags: { env = "local", set, unset, json, quiet } }, context) {
+    const { daemon, terminal } = context;
+    if (set !== undefined && unset)
+      throw new Fault("invalid_input", "--set and --unset exclude each other");
+    const isRead = set === undefined && !unset;
+    const service = isRead
+      ? await daemon.call("service", { id })
+      : set !== undefined
+        ? await daemon.call("setEndpoint", { id, env, url: set })
+        : await daemon.call("unsetEndpoint", { id, env });
+    if (json) return terminal.out(JSON.stringify(service));
+    if (isRead) return terminal.out(urlOf(service, env));
+    if (!quiet)
+      terminal.out(
+        set === undefined
+          ? `Removed the ${env} URL of ${id}`
+          : `Set the ${env} URL of ${id} to ${set}`,
+      );
+  },
+});
+
+/** Throws `not_found` with the command that sets it. */
+function urlOf({ id, urls }: Service, environment: string): string {
+  const found = urls[environment];
+  if (found !== undefined) return found;
+  throw new Fault("not_found", `${id} has no ${environment} URL`, {
+    details: { id, environment, known: Object.keys(urls) },
+    hint: `set it: port-daddy url ${id} -e ${environment} --set <url>`,
+  });
+}
+
+export const env = command({
+  name: "env",
+  args: "[pattern]",
+  group: "Services",
+  summary: "Export as environment variables",
+  flags: {
+    env: described(environmentName, "Whose URL the URL variables hold (local)"),
+    format: oneOf({
+      summary: "What they are for (sh)",
+      values: formatNames,
+      placeholder: "<format>",
+    }),
+  },
+  examples: [
+    `eval "$(port-daddy env 'myapp:*')"`,
+    "port-daddy env 'myapp:*' --format dotenv > .env.ports",
+    "port-daddy env --format fish | source",
+  ],
+  async run({ args: [pattern], flags: { env = "local", format = "sh", json } }, context) {
+    const { daemon, terminal } = context;
+    const { services } = await daemon.call("services", pattern === undefined ? {} : { pattern });
+    const groups = Map.groupBy(services, ({ id }) => variableName(id));
+    const clashes = [...groups].filter(([, group]) => group.length > 1);
+    const variables = Object.assign(
+      {},
+      ...[...groups].map(([name, group]) =>
+        group.length > 1 ? {} : variablesOf(name, group[0]!, env),
+      ),
+    );
+    for (const line of formats[json ? "json" : format](variables)) terminal.out(line);
+    tellAbsence(services.length, pattern, context);
+    for (const [name, group] of clashes) {
+      terminal.err(
+        `left out: ${group.map(({ id }) => id).join(" and ")} would both be ${name}_PORT`,
+      );
+    }
+    return clashes.length > 0 ? 1 : 0;
+  },
+});
+
+function variablesOf(
+  name: string,
+  { port, urls }: Service,
+  environment: string,
+): Record<string, string> {
+  const url = urls[environment];
+  return { [`${name}_PORT`]: String(port), ...(url !== undefined && { [`${name}_URL`]: url }) };
+}
+
+function tellAbsence(count: number, pattern: string | undefined, { terminal }: Context): void {
+  if (count > 0) return;
+  terminal.err(pattern === undefined ? "No port is claimed" : `No service matches ${pattern}`);
+}

@@ -1,0 +1,35 @@
+// Variables as each shell, or file of variables, wants to read them. A value is what it says in every one of them,
+// whatever characters it has.
+
+type Variables = Record<string, string>;
+
+const lines = (write: (name: string, value: string) => string) => (variables: Variables) =>
+  Object.entries(variables).map(([name, value]) => write(name, value));
+
+/** Lines for each format. Names hold only `A-Z`, `0-9` and `_`; values hold no control characters. */
+export const formats = {
+  // POSIX XCU 2.2.2: within single quotes only the single quote itself is special.
+  sh: lines((name, value) => `export ${name}='${value.replaceAll("'", `'\\''`)}'`),
+  // Readers differ on escapes but agree that single quotes keep what is in them; and in a URL %27 is a single quote.
+  dotenv: lines((name, value) => `${name}='${value.replaceAll("'", "%27")}'`),
+  json: (variables: Variables) => [JSON.stringify(variables, null, 2)],
+  // fish: within single quotes the backslash escapes itself and the quote.
+  fish: lines((name, value) => `set -gx ${name} '${value.replace(/[\\']/g, "\\$&")}'`),
+  // PowerShell language specification 2.3.5.2: any of these quotes ends a literal, and doubled stands for itself.
+  powershell: lines(
+    (name, value) => `$env:${name} = '${value.replace(/['\u2018-\u201b]/g, "$&$&")}'`,
+  ),
+  // A line each of the file at $GITHUB_ENV, where nothing is special but the end of the line.
+  github: lines((name, value) => `${name}=${value}`),
+} satisfies Record<string, (variables: Variables) => string[]>;
+
+export type Format = keyof typeof formats;
+export const formatNames = Object.keys(formats) as Format[];
+
+/** `myapp:api:feature-auth` → `MYAPP_API_FEATURE_AUTH`; a leading digit gets an underscore. */
+export function variableName(id: string): string {
+  return id
+    .toUpperCase()
+    .replace(/[^A-Z0-9]/g, "_")
+    .replace(/^\d/, "_$&");
+}

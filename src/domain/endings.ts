@@ -1,0 +1,41 @@
+// How claims end, other than by being given back.
+
+import type { ReleaseReason } from "../contract/events.ts";
+import { daemonCaller, type Caller, type World } from "../world.ts";
+import * as ports from "./ports.ts";
+import { select, type Row } from "./serviceRows.ts";
+
+/** Ends the claims whose time is over. An expired one is never shown or honoured, however late this runs. */
+export function releaseExpired(world: World): void {
+  const rows = world.db.query(`${select} WHERE expires_at <= ?`).all(world.clock.now()) as Row[];
+  endAll(world, rows, "expired");
+}
+
+/** Ends the claims whose process has died, or whose process number belongs to another by now. */
+export function releaseDead(world: World): void {
+  const rows = world.db.query(`${select} WHERE pid IS NOT NULL`).all() as Row[];
+  endAll(
+    world,
+    rows.filter((row) => hasDied(world, row)),
+    "pid_died",
+  );
+}
+
+/** Whether the process that the claim lives with has died, or its number belongs to another by now. */
+export function hasDied(world: World, { pid, pidMark }: Row): boolean {
+  return pid !== null && world.probe.birthmark(pid) !== pidMark;
+}
+
+export function endAll(world: World, rows: Row[], reason: ReleaseReason): void {
+  if (rows.length === 0) return;
+  world.journal.commit(() => {
+    for (const row of rows) end(world, row, reason, daemonCaller);
+  });
+}
+
+/** Ends one claim and records why. Its port stays remembered. */
+export function end(world: World, { id, port }: Row, reason: ReleaseReason, caller: Caller): void {
+  world.db.query("DELETE FROM services WHERE id = ?").run(id);
+  ports.markReleased(world, id);
+  world.journal.record("service.release", id, caller.actor, { port, reason });
+}
