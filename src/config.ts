@@ -4,12 +4,23 @@ import * as path from "node:path";
 import * as duration from "./contract/duration.ts";
 import { Fault } from "./contract/faults.ts";
 import type { Range } from "./contract/range.ts";
-import { checkText, integer, oneOf, span, text, type Field } from "./contract/fields.ts";
+import {
+  agentId,
+  checkText,
+  integer,
+  oneOf,
+  span,
+  text,
+  type Field,
+  type ValueOf,
+} from "./contract/fields.ts";
 
 type Setting<T> = {
   summary: string;
-  /** The default as a person reads it. */
-  byDefault: string;
+  /** What it is where nobody sets it, as it would be set. */
+  byDefault?: string;
+  /** What the default is called, where it is not a value. */
+  defaultName?: string;
   field: Field<T>;
 };
 
@@ -40,10 +51,14 @@ const retention: Field<{ ms: number; rows: number }> = {
 
 const anyText = text({ summary: "", max: 4096 });
 
+/** From what must be seen to what only helps to find a fault. */
+const logLevels = ["error", "warn", "info", "debug"] as const;
+export type LogLevel = (typeof logLevels)[number];
+
 export const settings = {
   PORT_DADDY_HOME: {
     summary: "State directory: database, socket, log",
-    byDefault: "$XDG_STATE_HOME/port-daddy or ~/.local/state/port-daddy",
+    defaultName: "$XDG_STATE_HOME/port-daddy or ~/.local/state/port-daddy",
     field: { ...anyText, expects: "a directory" },
   },
   PORT_DADDY_PORT: {
@@ -55,12 +70,10 @@ export const settings = {
   PORT_DADDY_RANGE_END: { summary: "Last port given out", byDefault: "9999", field: tcpPort },
   PORT_DADDY_RESERVED: {
     summary: "Ports never given out, beside 8080, 8000, 9876 and the daemon's own",
-    byDefault: "none",
     field: portList,
   },
   PORT_DADDY_URL: {
     summary: "Ask the daemon at this URL instead of this user's own; it is never started by itself",
-    byDefault: "none",
     field: {
       ...anyText,
       expects: "a URL such as http://localhost:9876",
@@ -72,13 +85,7 @@ export const settings = {
   },
   PORT_DADDY_AGENT: {
     summary: "The agent on whose behalf commands run",
-    byDefault: "none",
-    field: text({
-      summary: "",
-      max: 100,
-      pattern: "^[A-Za-z0-9._:@-]+$",
-      expects: "an agent id: 1 to 100 of A-Z a-z 0-9 . _ : @ -",
-    }),
+    field: agentId,
   },
   PORT_DADDY_NO_AUTOSTART: {
     summary: "1: a command that finds no daemon fails instead of starting it",
@@ -99,11 +106,12 @@ export const settings = {
   PORT_DADDY_LOG_LEVEL: {
     summary: "How much the daemon writes to its log: error, warn, info or debug",
     byDefault: "info",
-    field: oneOf({ summary: "", values: ["error", "warn", "info", "debug"] }),
+    field: oneOf({ summary: "", values: logLevels }),
   },
 } satisfies Record<string, Setting<any>>;
 
-export type LogLevel = "error" | "warn" | "info" | "debug";
+type Settings = typeof settings;
+type SettingName = keyof Settings;
 
 export type Config = {
   /** The state directory, absolute. */
@@ -121,7 +129,7 @@ export type Config = {
   activityRetention: { ms: number; rows: number };
   logLevel: LogLevel;
   /** The settings that were set by somebody, rather than by default. */
-  explicit: ReadonlySet<keyof typeof settings>;
+  explicit: ReadonlySet<SettingName>;
 };
 
 /** Ports that are never given out, whatever is configured: what people reach for first, and our own. */
@@ -131,19 +139,17 @@ type Environment = Record<string, string | undefined>;
 
 /** Reads the settings. Throws `invalid_input` that names the variable; an empty one counts as not set. */
 export function readConfig(env: Environment = process.env): Config {
-  const explicit = new Set<keyof typeof settings>();
-  function read<N extends keyof typeof settings, T>(name: N, fallback: T) {
-    const raw = env[name];
-    if (raw === undefined || raw === "") return fallback;
-    explicit.add(name);
-    return checkText(settings[name].field as Field<T>, raw, name);
+  const explicit = new Set<SettingName>();
+  function read<N extends SettingName>(name: N): ValueOf<Settings[N]["field"]> | undefined {
+    const { field, byDefault } = settings[name] as Setting<any>;
+    const given = env[name] || undefined;
+    if (given !== undefined) explicit.add(name);
+    const text = given ?? byDefault;
+    return text === undefined ? undefined : checkText(field, text, name);
   }
 
-  const port = read("PORT_DADDY_PORT", 9876);
-  const range = {
-    start: read("PORT_DADDY_RANGE_START", 3100),
-    end: read("PORT_DADDY_RANGE_END", 9999),
-  };
+  const port = read("PORT_DADDY_PORT")!;
+  const range = { start: read("PORT_DADDY_RANGE_START")!, end: read("PORT_DADDY_RANGE_END")! };
   if (range.start > range.end) {
     throw new Fault(
       "invalid_input",
@@ -152,23 +158,16 @@ export function readConfig(env: Environment = process.env): Config {
     );
   }
   return {
-    home: path.resolve(read("PORT_DADDY_HOME", "") || defaultHome(env)),
+    home: path.resolve(read("PORT_DADDY_HOME") ?? defaultHome(env)),
     port,
     range,
-    reserved: new Set([
-      ...alwaysReserved,
-      port,
-      ...read<"PORT_DADDY_RESERVED", number[]>("PORT_DADDY_RESERVED", []),
-    ]),
-    url: read("PORT_DADDY_URL", undefined),
-    agent: read("PORT_DADDY_AGENT", undefined),
-    autostart: read<"PORT_DADDY_NO_AUTOSTART", string>("PORT_DADDY_NO_AUTOSTART", "0") !== "1",
-    graceMs: read("PORT_DADDY_GRACE", 30_000),
-    activityRetention: read("PORT_DADDY_ACTIVITY_RETENTION", {
-      ms: 30 * 86_400_000,
-      rows: 100_000,
-    }),
-    logLevel: read<"PORT_DADDY_LOG_LEVEL", LogLevel>("PORT_DADDY_LOG_LEVEL", "info"),
+    reserved: new Set([...alwaysReserved, port, ...(read("PORT_DADDY_RESERVED") ?? [])]),
+    url: read("PORT_DADDY_URL"),
+    agent: read("PORT_DADDY_AGENT"),
+    autostart: read("PORT_DADDY_NO_AUTOSTART") !== "1",
+    graceMs: read("PORT_DADDY_GRACE")!,
+    activityRetention: read("PORT_DADDY_ACTIVITY_RETENTION")!,
+    logLevel: read("PORT_DADDY_LOG_LEVEL")!,
     explicit,
   };
 }
@@ -226,10 +225,10 @@ export function daemonEnvironment(
   return { ...Object.fromEntries(values), PORT_DADDY_HOME: config.home };
 }
 
-/** Settles the question of colour for everything in this process that asks the environment. */
-export function settleColour(isWanted: boolean): void {
-  process.env[isWanted ? "FORCE_COLOR" : "NO_COLOR"] = "1";
-  delete process.env[isWanted ? "NO_COLOR" : "FORCE_COLOR"];
+/** Settles the question of colour, in its favour, for everything in this process that asks the environment. */
+export function forceColour(): void {
+  process.env["FORCE_COLOR"] = "1";
+  delete process.env["NO_COLOR"];
 }
 
 /** Loaded where it is needed: it takes a noticeable part of a command's time, and most need none of it. */

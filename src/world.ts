@@ -3,9 +3,9 @@
 
 import type { Config } from "./config.ts";
 import type { ProcessInfo } from "./contract/entities.ts";
-import { indexRemembered, type RememberedPorts } from "./domain/ports.ts";
+import type { RememberedPorts } from "./domain/ports.ts";
 import type { Database } from "./store/database.ts";
-import { createJournal, type Journal } from "./store/journal.ts";
+import type { Clock, Journal } from "./store/journal.ts";
 
 export type World = {
   config: Config;
@@ -14,24 +14,6 @@ export type World = {
   clock: Clock;
   probe: Probe;
   rememberedPorts: RememberedPorts;
-};
-
-/** `report` is told of what fails where nobody waits for it. */
-export function createWorld(parts: {
-  config: Config;
-  db: Database;
-  clock: Clock;
-  probe: Probe;
-  report: (error: unknown) => void;
-}): World {
-  const { config, db, clock, probe, report } = parts;
-  const journal = createJournal(db, clock, report);
-  return { config, db, journal, clock, probe, rememberedPorts: indexRemembered(db, journal) };
-}
-
-export type Clock = {
-  /** Milliseconds since 1970. */
-  now(): number;
 };
 
 /** What the machine says about ports and processes at this moment. All of it is synchronous. */

@@ -30,6 +30,7 @@ const defaults = {
   url: undefined,
   agent: undefined,
   autostart: true,
+  graceMs: 30_000,
   activityRetention: { ms: 30 * 86_400_000, rows: 100_000 },
   logLevel: "info",
   explicit: new Set(),

@@ -83,6 +83,54 @@ export class Home {
     return this.start([shell, "-c", line], { env: this.withBinary() });
   }
 
+  /** Starts any program; it is ended with the home. */
+  start(command: string[], { env, cwd, stdin }: Options = {}) {
+    return Bun.spawn(command, {
+      cwd: cwd ?? this.directory,
+      env: this.environment(env),
+      stdin: stdin ?? "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+    });
+  }
+
+  /** Starts a program that does not come from here: its parent is the machine's first process. Returns its pid. */
+  async startUnrelated(command: string[], { cwd }: { cwd: string }): Promise<number> {
+    const pidFile = path.join(this.directory, `unrelated-${crypto.randomUUID()}`);
+    const told = ["sh", "-c", 'echo $$ >"$0"; exec "$@"', pidFile, ...command];
+    await Bun.spawn(["setsid", "--fork", ...told], {
+      cwd,
+      env: this.environment(),
+      stdio: ["ignore", "ignore", "ignore"],
+    }).exited;
+    return eventually("the program has started", () =>
+      fs.existsSync(pidFile) ? Number(fs.readFileSync(pidFile, "utf8")) : 0,
+    );
+  }
+
+  /** Makes a directory in this home. */
+  makeDirectory(name: string): string {
+    const directory = path.join(this.directory, name);
+    fs.mkdirSync(directory, { recursive: true });
+    return directory;
+  }
+
+  /** What the daemon shows of a service, as often as a test wants to look; `undefined` where nobody holds it. */
+  async service(id: string): Promise<any> {
+    const response = await this.fetch(`/services/${id}`);
+    return response.ok ? response.json() : undefined;
+  }
+
+  /** What the log has of a service, oldest first: the action and, of a cleanup, its reason. */
+  async history(id: string): Promise<string[]> {
+    const { entries } = await this.json(["log", "--target", id]);
+    return entries
+      .map(({ action, metadata: { reason } }: any) =>
+        action === "cleanup" ? `cleanup: ${reason}` : action,
+      )
+      .reverse();
+  }
+
   /** What a person sees of a line of shell on a terminal, without colour: `out` holds both streams. */
   async onTerminal(line: string): Promise<Result> {
     const command = ["script", "--quiet", "--return", "--command", line, "/dev/null"];
@@ -141,16 +189,6 @@ export class Home {
     fs.rmSync(this.directory, { recursive: true, force: true });
   }
 
-  private start(command: string[], { env, cwd, stdin }: Options) {
-    return Bun.spawn(command, {
-      cwd: cwd ?? this.directory,
-      env: this.environment(env),
-      stdin: stdin ?? "ignore",
-      stdout: "pipe",
-      stderr: "pipe",
-    });
-  }
-
   private withBinary(): Record<string, string> {
     const bin = path.join(this.directory, "bin");
     fs.mkdirSync(bin, { recursive: true });
@@ -181,6 +219,12 @@ export async function eventually<T>(
     if (seen) return seen;
   }
   throw new Error(`within ${withinMs} ms it did not happen that ${what}`);
+}
+
+/** The words of a server, for a test that needs no real one. It answers `ok`. */
+export function serverOn(port: number, hostname = "127.0.0.1"): string[] {
+  const options = `{ hostname: "${hostname}", port: ${port}, fetch: () => new Response("ok") }`;
+  return [process.execPath, "-e", `Bun.serve(${options})`];
 }
 
 /** Returns when a process has ended. */

@@ -4,10 +4,11 @@
 import { expect } from "bun:test";
 import { build } from "../src/build.ts";
 import { check, type Field } from "../src/contract/fields.ts";
-import { operations, type Operation } from "../src/contract/operations.ts";
+import { operations, routePattern, type Operation } from "../src/contract/operations.ts";
 import { createLog } from "../src/daemon/log.ts";
 import type { Daemon } from "../src/daemon/daemon.ts";
-import { answerHeaders, createApp, type RequestEnv } from "../src/daemon/server.ts";
+import type { RequestEnv } from "../src/daemon/address.ts";
+import { answerHeaders, createApp } from "../src/daemon/server.ts";
 import { makeWorld, type TestWorld } from "./world.ts";
 
 export type Scenario = {
@@ -34,6 +35,7 @@ export function makeSide(world: TestWorld = makeWorld(), transport: "socket" | "
     log: createLog("error", "/nonexistent"),
     startedAt: world.clock.now(),
     port: 9876,
+    notices: [],
     answerHeaders: answerHeaders(build, 9876, world.config.range),
     stopping: new AbortController().signal,
     stop: (reason) => void stops.push(reason),
@@ -83,8 +85,7 @@ export function makeSide(world: TestWorld = makeWorld(), transport: "socket" | "
 function checkOutput({ method = "GET", path }: Scenario, body: unknown): void {
   const pathname = path.split("?")[0]!;
   const operation = Object.values<Operation>(operations).find(
-    (row) =>
-      row.method === method && new RegExp(`^${row.path.replace(/:\w+/g, "[^/]+")}$`).test(pathname),
+    (row) => row.method === method && routePattern(row.path).test(pathname),
   );
   if (operation) check(operation.output as Field<unknown>, body, `the answer of ${operation.path}`);
 }

@@ -4,7 +4,8 @@
 import { readConfig } from "../src/config.ts";
 import type { ProcessInfo } from "../src/contract/entities.ts";
 import * as database from "../src/store/database.ts";
-import { createWorld, type Probe, type Sighting, type World } from "../src/world.ts";
+import { createWorld } from "../src/daemon/world.ts";
+import type { Probe, Sighting, World } from "../src/world.ts";
 
 /** 2026-01-02 03:04:05 UTC. */
 export const startOfTime = Date.UTC(2026, 0, 2, 3, 4, 5);

@@ -8,7 +8,7 @@ import { commands } from "./commands/index.ts";
 import type { Context } from "./command.ts";
 import * as help from "./help.ts";
 import { parse, wantsJson } from "./parse.ts";
-import { plain } from "./render.ts";
+import { toJson, plain } from "./render.ts";
 import { connect, connectOrStart } from "./remote.ts";
 import { ReaderGone, type Terminal } from "./terminal.ts";
 
@@ -42,7 +42,7 @@ async function run(
   const context: Context = {
     ...side,
     daemon: connectOrStart(side),
-    runningDaemon: (options) => connect(side, options),
+    runningDaemon: () => connect(side),
     runDaemon,
   };
   return (await command.run({ args, flags }, context)) ?? 0;
@@ -61,7 +61,7 @@ function tellFault(
   { err, paint }: Terminal,
 ): number {
   if (wantsJson(words, commands)) {
-    err(JSON.stringify(fault.toBody()));
+    err(toJson(fault.toBody()));
     return fault.exit;
   }
   err(`${paint.bad("error:")} ${plain(fault.message)}`);

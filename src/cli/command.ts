@@ -1,6 +1,6 @@
 // What a command is: a value with its words, its flags and what it does. Help, completion and parsing read it.
 
-import type { Client, ClientOptions } from "../client/client.ts";
+import type { Client } from "../client/client.ts";
 import type { Version } from "../client/connect.ts";
 import type { Config } from "../config.ts";
 import { boolean, type Field, type Shape, type ValueOf } from "../contract/fields.ts";
@@ -15,16 +15,16 @@ export type Context = {
   /** This user's daemon, or the one at PORT_DADDY_URL; started at the first call where it is missing. */
   daemon: Client;
   /** The same daemon, never started by us. */
-  runningDaemon: (options?: Pick<ClientOptions, "onAnswer">) => Client;
+  runningDaemon: () => Client;
   /** What a bare command line is called. */
   callerId: () => string;
   /** Runs the daemon in this process until it is stopped. */
-  runDaemon: (onReady: (version: Version) => void) => Promise<void>;
+  runDaemon: (onReady: (version: Version, notices: string[]) => void) => Promise<void>;
 };
 
 /** The flags that every command takes. */
 export const commonFlags = {
-  json: boolean({ summary: "Output as JSON, exactly as the API returned it" }),
+  json: boolean({ summary: "Output as JSON" }),
   quiet: boolean({ summary: "Minimal output (just the value)" }),
   help: boolean({ summary: "Show this help" }),
 } satisfies Shape;

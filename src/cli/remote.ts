@@ -9,6 +9,7 @@ import { asFault, Fault } from "../contract/faults.ts";
 import { buildLabel, headers, readSettings } from "../contract/headers.ts";
 import { format } from "../contract/range.ts";
 import * as paths from "../system/paths.ts";
+import { plain } from "./render.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** A warning that has been shown is not shown again for this long. */
@@ -18,7 +19,7 @@ type ReadHeader = Parameters<NonNullable<ClientOptions["onAnswer"]>>[0];
 type Side = { config: Config; terminal: Terminal; callerId: () => string };
 
 /** The daemon, never started by us. */
-export function connect(side: Side, options: Pick<ClientOptions, "onAnswer"> = {}): Client {
+export function connect(side: Side): Client {
   const { config, callerId } = side;
   return createClient({
     target: targetOf(config),
@@ -26,35 +27,36 @@ export function connect(side: Side, options: Pick<ClientOptions, "onAnswer"> = {
       [headers.caller]: callerId(),
       ...(config.agent !== undefined && { [headers.agent]: config.agent }),
     },
-    onAnswer: options.onAnswer ?? ((answer) => warnOfDifferences(side, answer)),
+    onAnswer: (answer) => warnOfDifferences(side, answer),
   });
 }
 
 /** The daemon, started at the first call that finds none, unless the settings say otherwise. */
 export function connectOrStart(side: Side): Client {
   const client = connect(side);
+  const { autostart, url } = side.config;
   return {
     async call(name, input, options) {
-      try {
-        return await client.call(name, input, options);
-      } catch (error) {
-        if (
-          !(error instanceof Unreachable) ||
-          !side.config.autostart ||
-          side.config.url !== undefined
-        )
-          throw error;
-        await autostart(side.config);
-        return client.call(name, input, options);
+      for (let tries = 1; ; tries++) {
+        try {
+          return await client.call(name, input, options);
+        } catch (error) {
+          const mayStart = error instanceof Unreachable && autostart && url === undefined;
+          if (!mayStart || tries === maxTries) throw error;
+        }
+        await start(side);
       }
     },
   };
 }
 
+/** A daemon that was there a moment ago may be one that was just ending. */
+const maxTries = 5;
+
 /** For the command at hand, whatever keeps the daemon from starting means that there is none. */
-async function autostart(config: Config): Promise<void> {
+async function start({ config, terminal }: Side): Promise<void> {
   try {
-    await startDaemon(config);
+    await startDaemon(config, (notice) => terminal.err(`warning: ${plain(notice)}`));
   } catch (error) {
     const { message, hint, details } = asFault(error);
     throw new Fault("unavailable", `The daemon could not be started: ${message}`, {
@@ -80,15 +82,19 @@ function differenceOf(
   const theirs = answer(headers.build);
   if (theirs !== undefined && theirs !== buildLabel(build))
     return `the daemon is ${theirs}, this command ${buildLabel(build)}`;
+  const inForce = readSettings(answer(headers.settings) ?? "");
   // A shell that does not set a thing has no opinion on it: it takes the daemon as it is.
   const ours = {
-    port: explicit.has("PORT_DADDY_PORT") && port !== 0 ? String(port) : undefined,
+    // Where another user's daemon has the port, a restart would not change that; `status` tells of it.
+    port:
+      explicit.has("PORT_DADDY_PORT") && port !== 0 && inForce["port"] !== "none"
+        ? String(port)
+        : undefined,
     range:
       explicit.has("PORT_DADDY_RANGE_START") || explicit.has("PORT_DADDY_RANGE_END")
         ? format(range)
         : undefined,
   };
-  const inForce = readSettings(answer(headers.settings) ?? "");
   for (const [name, wanted] of Object.entries(ours)) {
     const actual = inForce[name];
     if (wanted !== undefined && actual !== undefined && actual !== wanted) {
@@ -98,11 +104,15 @@ function differenceOf(
   return undefined;
 }
 
-/** Once an hour at most, by the age of a file in the state directory. */
+/** Once an hour at most, by the age of a file in the state directory; where there can be none, never. */
 function mayWarn({ home }: Config): boolean {
   const stamp = paths.warningStamp(home);
   const shownAt = fs.statSync(stamp, { throwIfNoEntry: false })?.mtimeMs ?? 0;
   if (Date.now() - shownAt < warnEveryMs) return false;
-  fs.writeFileSync(stamp, "");
-  return true;
+  try {
+    fs.writeFileSync(stamp, "");
+    return true;
+  } catch {
+    return false; // What was asked for has been done, and a warning must not make it look as if it had not.
+  }
 }

@@ -15,26 +15,53 @@ export function plain(text: string): string {
   });
 }
 
+/** JSON as it was answered, with what a screen would act on written as escapes. */
+export function toJson(value: unknown): string {
+  return JSON.stringify(value).replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (character) =>
+    [...Array(character.length).keys()]
+      .map((at) => `\\u${character.charCodeAt(at).toString(16).padStart(4, "0")}`)
+      .join(""),
+  );
+}
+
 export type Cell = string | number | null;
 
-/** A table with a header, its columns as wide as they must be; empty cells are a dash. */
+/** A table with a header, its columns as wide as they must be and the screen allows; empty cells are a dash. */
 export function table(header: string[], rows: Cell[][], paint: Paint, columns?: number): string {
   const cells = rows.map((row) =>
     row.map((cell) => (cell === null || cell === "" ? "-" : plain(String(cell)))),
   );
-  const widths = header.map((title, i) =>
-    Math.max(title.length, ...cells.map((row) => row[i]!.length)),
+  const natural = header.map((title, i) =>
+    Math.max(title.length, ...cells.map((row) => Bun.stringWidth(row[i]!))),
+  );
+  const widths = fit(
+    natural,
+    (columns ?? Number.POSITIVE_INFINITY) - gap.length * (header.length - 1),
   );
   const line = (row: string[]) =>
-    clipped(
-      row
-        .map((cell, i) => cell.padEnd(widths[i]!))
-        .join("  ")
-        .trimEnd(),
-      columns,
-    );
+    row
+      .map((cell, i) => clipped(cell, widths[i]))
+      .map((cell, i) => cell + " ".repeat(Math.max(0, widths[i]! - Bun.stringWidth(cell))))
+      .join(gap)
+      .trimEnd();
   return [paint.strong(line(header)), ...cells.map(line)].join("\n");
 }
+
+const gap = "  ";
+
+/** Takes from the widest column, again and again, until all fit: what is short stays whole. */
+function fit(widths: number[], room: number): number[] {
+  const fitted = [...widths];
+  for (let over = fitted.reduce((a, b) => a + b, 0) - room; over > 0; over--) {
+    const widest = fitted.indexOf(Math.max(...fitted));
+    if (fitted[widest]! <= leastColumns) break;
+    fitted[widest]!--;
+  }
+  return fitted;
+}
+
+/** Narrower than this, a column says nothing. */
+const leastColumns = 6;
 
 /** Text cut to the columns there are; whole characters only. */
 export function clipped(text: string, columns = Number.POSITIVE_INFINITY): string {
@@ -50,7 +77,7 @@ export function dateTime(instant: number): string {
 
 /** `5m ago`, `in 2h`, `just now`. */
 export function relative(instant: number, now: number): string {
-  if (instant > now) return `in ${duration.brief(instant - now)}`;
+  if (instant > now) return `in ${duration.brief(instant - now + 999)}`; // What is left of a second counts.
   return now - instant < 1_000 ? "just now" : `${duration.brief(now - instant)} ago`;
 }
 

@@ -1,7 +1,9 @@
 // The screen. stdout carries the answer, stderr the narration; nothing else writes to either.
 
 import * as fs from "node:fs";
-import { colourWish, settleColour } from "../config.ts";
+import { colourWish, forceColour } from "../config.ts";
+import { Fault } from "../contract/faults.ts";
+import { reasonOf } from "../system/paths.ts";
 
 export type Terminal = {
   /** Writes a line of the answer. */
@@ -60,15 +62,20 @@ function write(descriptor: 1 | 2, text: string): void {
       sent += fs.writeSync(descriptor, bytes, sent);
     } catch (error) {
       const { code } = error as { code?: string };
-      if (code === "EPIPE") throw new ReaderGone();
-      if (code !== "EAGAIN") throw error;
+      if (code === "EPIPE" && descriptor === 1) throw new ReaderGone();
+      if (code === "EPIPE" || code === "EBADF") return; // Nobody listens to the narration, and the answer goes on.
+      if (code !== "EAGAIN")
+        throw new Fault(
+          "internal",
+          `Cannot write to the ${descriptor === 1 ? "output" : "error output"}: ${reasonOf(error)}`,
+        );
       Bun.sleepSync(1); // Somebody else made the pipe non-blocking, and it is full.
     }
   }
 }
 
 async function colours(): Promise<Paint> {
-  settleColour(true); // picocolors asks the environment, and otherwise process.stdout, when it is loaded.
+  forceColour(); // picocolors asks the environment, and otherwise process.stdout, when it is loaded.
   const { default: pico } = await import("picocolors");
   return { strong: pico.bold, faint: pico.dim, good: pico.green, bad: pico.red };
 }

@@ -1,6 +1,7 @@
 // The daemon as seen from outside: one typed call for each operation of the table.
 
 import { Fault } from "../contract/faults.ts";
+import { checkShape } from "../contract/fields.ts";
 import {
   operations,
   pathFields,
@@ -71,7 +72,10 @@ export function isInterruption(error: unknown): boolean {
 export function createClient({ target, headers = {}, onAnswer }: ClientOptions): Client {
   return {
     async call(name, input, { deadlineMs = defaultDeadlineMs } = {}) {
-      const request = requestOf(operations[name], input as Record<string, unknown>, headers);
+      const operation: Operation = operations[name];
+      // What the daemon would refuse need not be sent, and could not always be: an empty name has no path.
+      checkShape(operation.input, input as Record<string, unknown>);
+      const request = requestOf(operation, input as Record<string, unknown>, headers);
       const answer = await send(target, request, deadlineMs);
       onAnswer?.((header) => answer.headers.get(header.toLowerCase()));
       const body = readBody(answer.body, target);
@@ -163,6 +167,8 @@ const cannotConnect = new Map([
   ["ENOTDIR", "there is no socket"],
   ["EACCES", "permission denied"],
   ["EPERM", "permission denied"],
+  ["ENOTFOUND", "its name cannot be resolved"],
+  ["EAI_AGAIN", "its name cannot be resolved"],
 ]);
 
 function asFault(error: unknown, target: Target, deadlineMs: number): Fault {

@@ -2,11 +2,11 @@
 
 import * as fs from "node:fs";
 import { daemonEnvironment, type Config } from "../config.ts";
-import { Fault } from "../contract/faults.ts";
+import { Fault, type FaultBody } from "../contract/faults.ts";
 import type { OutputOf } from "../contract/operations.ts";
-import { tryLock } from "../system/lock.ts";
+import { isLocked, tryLock } from "../system/lock.ts";
 import * as paths from "../system/paths.ts";
-import { createClient, Unreachable, type Target } from "./client.ts";
+import { ConnectionLost, createClient, Unreachable, type Target } from "./client.ts";
 
 export type Version = OutputOf<"version">;
 
@@ -22,62 +22,99 @@ export function targetOf(config: Config): Target {
   return config.url === undefined ? { unix: paths.socketFile(config.home) } : { url: config.url };
 }
 
-/** The daemon's version, or `undefined` where there is none. */
+/** The daemon's version, or `undefined` where none answers. */
 export async function findDaemon(config: Config): Promise<Version | undefined> {
   try {
     return await createClient({ target: targetOf(config) }).call("version", {});
   } catch (error) {
-    if (error instanceof Unreachable) return undefined;
+    // One that went away while it was asked is none either.
+    if (error instanceof Unreachable || error instanceof ConnectionLost) return undefined;
     throw error;
   }
 }
 
 /**
- * Starts the daemon of the state directory and returns when it serves. Where another command is starting it already,
- * waits for that one. Throws the fault that kept it from starting.
+ * Starts the daemon of the state directory and returns when it serves. Where another command is starting it, or one is
+ * just ending, waits for that; `notice` is told what the daemon has to say of its start. Throws what kept it from it.
  */
-export async function startDaemon(config: Config): Promise<Version> {
+export async function startDaemon(
+  config: Config,
+  notice: (text: string) => void,
+): Promise<Version> {
   paths.makeHome(config.home);
-  for await (const _ of until(startDeadlineMs)) {
-    const unlock = tryLock(paths.startLock(config.home));
-    if (!unlock) continue;
+  for await (const leftMs of until(startDeadlineMs)) {
+    const lock = tryLock(paths.startLock(config.home));
+    if (!lock) continue;
     try {
-      return (await findDaemon(config)) ?? (await spawnDaemon(config));
+      const found = await findDaemon(config);
+      if (found) return found;
+      if (!isLocked(paths.daemonLock(config.home)))
+        return await spawnDaemon(config, leftMs, notice);
     } finally {
-      unlock();
+      lock.free();
     }
   }
-  throw new Fault("timed_out", `The daemon did not start within ${startDeadlineMs / 1000} s`, {
-    hint: "see why: port-daddy logs",
-  });
+  throw silentDaemon(config);
 }
 
-/** Stops the daemon and returns when its state is closed; `undefined` where there was none. */
+/**
+ * Stops the daemon and returns when its state is closed, or served by a successor; `undefined` where there was none.
+ * Throws `timed_out` where it does not end, or does not even answer.
+ */
 export async function stopDaemon(config: Config): Promise<Version | undefined> {
   const version = await findDaemon(config);
-  if (!version) return undefined;
-  await createClient({ target: targetOf(config) }).call("shutdown", {});
+  if (!version) {
+    if (config.url === undefined && (await outlives(config))) throw silentDaemon(config);
+    return undefined;
+  }
+  try {
+    await createClient({ target: targetOf(config) }).call("shutdown", {});
+  } catch (error) {
+    // Somebody else was faster.
+    if (!(error instanceof Unreachable || error instanceof ConnectionLost)) throw error;
+  }
   for await (const _ of until(stopDeadlineMs)) {
-    if (await isGone(config)) return version;
+    if (await isGone(config, version)) return version;
   }
   throw new Fault(
     "timed_out",
     `The daemon (pid ${version.pid}) did not stop within ${stopDeadlineMs / 1000} s`,
     {
-      hint: `see why: port-daddy logs; or end it: kill ${version.pid}`,
+      hint: `end it: kill -9 ${version.pid}`,
     },
   );
 }
 
-async function isGone(config: Config): Promise<boolean> {
-  if (config.url !== undefined) return (await findDaemon(config)) === undefined;
-  const unlock = tryLock(paths.daemonLock(config.home));
-  unlock?.();
-  return unlock !== undefined;
+/** Gone is a daemon whose state is free, or answered for by another. */
+async function isGone(config: Config, { pid }: Version): Promise<boolean> {
+  const isFree = config.url === undefined && !isLocked(paths.daemonLock(config.home));
+  if (isFree) return true;
+  const successor = await findDaemon(config);
+  return successor === undefined ? config.url !== undefined : successor.pid !== pid;
 }
 
-async function spawnDaemon(config: Config): Promise<Version> {
-  const log = fs.openSync(paths.logFile(config.home), "a", 0o600);
+/** Whether the state is still held after the time that a daemon may take to end. */
+async function outlives(config: Config): Promise<boolean> {
+  if (!fs.existsSync(paths.daemonLock(config.home))) return false;
+  for await (const _ of until(stopDeadlineMs)) {
+    if (!isLocked(paths.daemonLock(config.home))) return false;
+  }
+  return true;
+}
+
+/** A process has the state directory, but nothing answers on its socket. */
+function silentDaemon({ home }: Config): Fault {
+  return new Fault("timed_out", `A daemon has the state directory ${home} but does not answer`, {
+    hint: `see who has it: fuser -v ${paths.daemonLock(home)}`,
+  });
+}
+
+async function spawnDaemon(
+  config: Config,
+  withinMs: number,
+  notice: (text: string) => void,
+): Promise<Version> {
+  const log = paths.openToAppend(paths.logFile(config.home));
   const daemon = Bun.spawn([...ownCommand(), "daemon", "--json"], {
     detached: true,
     cwd: "/",
@@ -87,16 +124,21 @@ async function spawnDaemon(config: Config): Promise<Version> {
     stderr: log,
   });
   fs.closeSync(log);
-  const first = await firstLine(daemon.stdout);
+  const first = await Promise.race([firstLine(daemon.stdout), Bun.sleep(withinMs)]);
   daemon.unref();
+  if (first === undefined) {
+    daemon.kill("SIGKILL");
+    throw silentDaemon(config);
+  }
   if (first === "") {
     throw new Fault("unavailable", "The daemon ended before it could serve", {
       hint: "see why: port-daddy logs",
     });
   }
-  const said = JSON.parse(first);
+  const said = JSON.parse(first) as FaultBody | { version: Version; notices: string[] };
   if ("error" in said) throw Fault.fromBody(said, 0);
-  return said;
+  said.notices.forEach(notice);
+  return said.version;
 }
 
 /** How this program is run again: the binary, or its sources by the same Bun. */
@@ -117,7 +159,11 @@ async function firstLine(output: ReadableStream<Uint8Array>): Promise<string> {
   return text.slice(0, text.indexOf("\n"));
 }
 
-/** Turns of a loop that looks again every few milliseconds, until the time is over. */
-async function* until(ms: number): AsyncGenerator<void> {
-  for (const end = Date.now() + ms; Date.now() < end; await Bun.sleep(lookEveryMs)) yield;
+/** Turns of a loop that looks again every few milliseconds, with the time that is left, until it is over. */
+async function* until(ms: number): AsyncGenerator<number> {
+  const end = performance.now() + ms;
+  for (let leftMs = ms; leftMs > 0; leftMs = end - performance.now()) {
+    yield leftMs;
+    await Bun.sleep(lookEveryMs);
+  }
 }

@@ -10,9 +10,6 @@ export type SocketRequest = {
   body?: string;
 };
 
-/** The connection ended before the answer was whole. */
-export class Truncated extends Error {}
-
 /**
  * Sends a request and returns the whole answer, its header names in lower case. Throws the system's error where there
  * is nobody to connect to, `Truncated` where the answer breaks off, a `TimeoutError` past the deadline.
@@ -28,29 +25,30 @@ export async function exchange(
   const received: Uint8Array[] = [];
   const unsent = Buffer.from(head(request) + (request.body ?? ""));
   let sent = 0;
-  const socket = await Bun.connect({
-    unix: file,
-    socket: {
-      open: send,
-      drain: send,
-      data: (_, chunk) => void received.push(chunk),
-      close: () => finish(),
-      error: (_, error) => reject(error),
-    },
-  });
   function send(to: Bun.Socket): void {
     sent += to.write(unsent.subarray(sent));
   }
   function finish(): void {
     const answer = parse(Buffer.concat(received));
     if (answer) resolve(answer);
-    else reject(new Truncated("the connection ended before the answer was whole"));
+    else reject(new Error("the connection ended before the answer was whole"));
   }
+  let socket: Bun.Socket | undefined;
   try {
+    socket = await Bun.connect({
+      unix: file,
+      socket: {
+        open: send,
+        drain: send,
+        data: (_, chunk) => void received.push(chunk),
+        close: finish,
+        error: (_, error) => reject(error),
+      },
+    });
     return await promise;
   } finally {
     clearTimeout(timer);
-    socket.end();
+    socket?.end();
   }
 }
 

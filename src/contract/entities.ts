@@ -1,6 +1,7 @@
 // The nouns, as answers carry them. Each is said once, as fields; its type is inferred.
 
 import {
+  agentId,
   boolean,
   described,
   identity,
@@ -20,6 +21,7 @@ import {
   type Field,
   type ValueOf,
 } from "./fields.ts";
+import { loopbackNames } from "./loopback.ts";
 
 /** The most that a claim's `metadata` may take, written out as JSON. */
 export const maxMetadataBytes = 4096;
@@ -62,7 +64,7 @@ export const healthTarget: Field<string> = {
     // Browsers and URL parsers read `/\\host` like `//host`: as another machine.
     if (value.startsWith("/") && !/^\/[/\\]/.test(value)) return value;
     const parsed = URL.parse(value);
-    const isLoopback = ["localhost", "127.0.0.1", "[::1]"].includes(parsed?.hostname ?? "");
+    const isLoopback = loopbackNames.includes(parsed?.hostname ?? "");
     return parsed?.protocol === "http:" && isLoopback ? value : undefined;
   },
 };
@@ -80,6 +82,15 @@ export const processInfo = record(
 );
 export type ProcessInfo = ValueOf<typeof processInfo>;
 
+/** A process in a sentence, as far as it can be seen. */
+export function processInWords(process: ProcessInfo | null): string {
+  if (process?.pid)
+    return `process ${process.pid} (${process.command ?? "its command cannot be seen"})`;
+  return process?.user
+    ? `a process of user ${process.user}`
+    : "a process that cannot be seen from here";
+}
+
 /** assigned: nothing listens yet; running: something of its own does; stopped: it did, and is gone. */
 export const serviceStatus = oneOf({
   summary: "Whether something of its own listens: not yet, now, or no more",
@@ -96,15 +107,25 @@ export const listener = record(
 );
 export type Listener = ValueOf<typeof listener>;
 
+export const commandText = text({
+  summary: "The command that serves it, for people to read",
+  max: 4000,
+});
+export const directoryText = text({
+  summary: "The directory it belongs to",
+  max: 4000,
+  placeholder: "<dir>",
+});
+
 const serviceShape = {
   id: identity,
   port: described(port, "The port, for good"),
   status: serviceStatus,
   listener: nullable(listener),
   pid: nullable(described(pid, "The process this claim lives with")),
-  agent: nullable(text({ summary: "The agent it belongs to", max: 100 })),
-  cmd: nullable(text({ summary: "The command that serves it, for people to read", max: 4000 })),
-  cwd: nullable(text({ summary: "The directory it was claimed from", max: 4000 })),
+  agent: nullable(described(agentId, "The agent it belongs to")),
+  cmd: nullable(commandText),
+  cwd: nullable(directoryText),
   urls: map(endpointUrl, {
     summary: "Environment → URL; `local` is always there",
     key: environmentName,

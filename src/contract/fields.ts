@@ -146,7 +146,7 @@ export function span(words: Words & { min: number; max: number }): Field<number>
   const { min, max } = words;
   return {
     summary: words.summary,
-    expects: `a span with its unit, such as 30m, 2h or 1d, from ${duration.format(min)} to ${duration.format(max)} (in JSON also a number of milliseconds)`,
+    expects: `a span with its unit, such as 30m, 2h or 1d, from ${duration.format(min)} to ${duration.format(max)}`,
     placeholder: words.placeholder ?? "<span>",
     schema: () => ({
       oneOf: [
@@ -283,6 +283,26 @@ export const pattern = text({
   placeholder: "<pattern>",
   expects: "a name or a pattern with '*' (letters, digits and . _ : @ / * -, at most 200)",
 });
+
+/** An agent's name for itself. */
+export const agentId = text({
+  summary: "An agent",
+  max: 100,
+  pattern: "^[A-Za-z0-9._:@-]+$",
+  placeholder: "<agent>",
+  expects: "an agent's id: 1 to 100 letters, digits and . _ : @ -",
+});
+
+/** What a command line is called, where no agent is named. */
+export const callerId = text({
+  summary: "A caller",
+  max: 300,
+  pattern: "^[\\x21-\\x7e]+$",
+  expects: "a caller's id: 1 to 300 printable ASCII characters without spaces",
+});
+
+/** Long enough for "until I say so", short enough that a slip shows. */
+export const tenYearsMs = 3650 * 86_400_000;
 
 export const portRange: Field<string> = {
   summary: "Ports that are acceptable, first and last",

@@ -18,9 +18,9 @@ export function buildLabel({ version, codeHash }: { version: string; codeHash: s
   return `${version}+${codeHash}`;
 }
 
-/** `port=9876; range=3100-9999` */
-export function settingsLabel(port: number, range: Range): string {
-  return `port=${port}; range=${format(range)}`;
+/** `port=9876; range=3100-9999`; a daemon that serves its socket alone has `port=none`. */
+export function settingsLabel(port: number | undefined, range: Range): string {
+  return `port=${port ?? "none"}; range=${format(range)}`;
 }
 
 /** What a label of settings says, by name. */

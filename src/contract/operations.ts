@@ -3,6 +3,7 @@
 
 import * as entities from "./entities.ts";
 import {
+  agentId,
   boolean,
   described,
   identity,
@@ -18,6 +19,7 @@ import {
   portRange,
   record,
   span,
+  tenYearsMs,
   text,
   waitSpan,
   type Field,
@@ -44,11 +46,10 @@ function operation<S extends Shape, A>(row: Operation<S, A>): Operation<S, A> {
 const count = integer({ summary: "How many", min: 0, max: Number.MAX_SAFE_INTEGER });
 const name = (summary: string) => text({ summary, max: 200 });
 
-/** From a millisecond to ten years: long enough for "until I say so", short enough that a slip shows. */
 const expires = span({
   summary: "Auto-release after this long, such as 30m, 2h or 1d",
   min: 1,
-  max: 3650 * 86_400_000,
+  max: tenYearsMs,
   placeholder: "<dur>",
 });
 
@@ -57,11 +58,9 @@ const claimInput = {
   range: optional(described(portRange, "Acceptable port range")),
   expires: optional(expires),
   pid: optional(described(pid, "Free it when this process has died")),
-  agent: optional(
-    text({ summary: "The agent it belongs to", max: 100, pattern: "^[A-Za-z0-9._:@-]+$" }),
-  ),
-  cmd: optional(text({ summary: "The command that serves it, for people to read", max: 4000 })),
-  cwd: optional(text({ summary: "The directory it belongs to", max: 4000 })),
+  agent: optional(described(agentId, "The agent it belongs to")),
+  cmd: optional(entities.commandText),
+  cwd: optional(entities.directoryText),
   health: optional(entities.healthTarget),
   urls: optional(
     map(entities.endpointUrl, {
@@ -107,9 +106,12 @@ export const operations = {
         pid,
         uid: integer({ summary: "The user it runs as", min: 0, max: 2 ** 32 }),
         startedAt: instant,
-        port: {
-          ...optional(described(port, "Its TCP port; left out where it serves its socket alone")),
-        },
+        port: optional(described(port, "Its TCP port; left out where it serves its socket alone")),
+        wantedPort: integer({
+          summary: "The TCP port it was set to; 0 is any free one",
+          min: 0,
+          max: 65_535,
+        }),
         range: text({ summary: "First and last port given out", max: 11 }),
         home: text({ summary: "Its state directory", max: 4096 }),
       },
@@ -198,6 +200,7 @@ export const operations = {
     output: record(
       {
         released: count,
+        dryRun: boolean({ summary: "True where nothing was done" }),
         services: list(entities.freed, { summary: "What was (or would be) released", max: 65_535 }),
       },
       { summary: "What was released" },
@@ -212,7 +215,7 @@ export const operations = {
       pattern: optional(pattern),
       status: optional(described(entities.serviceStatus, "Only those of this status")),
       port: optional(described(port, "Only the one that holds this port")),
-      agent: optional(text({ summary: "Only those of this agent", max: 100, placeholder: "<id>" })),
+      agent: optional(described(agentId, "Only those of this agent")),
     },
     output: record(
       { services: list(entities.service, { summary: "By identity", max: 65_535 }), count },
@@ -277,6 +280,11 @@ export type Operations = typeof operations;
 export type OperationName = keyof Operations;
 export type InputOf<N extends OperationName> = ValuesOf<Operations[N]["input"]>;
 export type OutputOf<N extends OperationName> = ValueOf<Operations[N]["output"]>;
+
+/** What paths a route matches, as hono does. */
+export function routePattern(path: string): RegExp {
+  return new RegExp(`^${path.replaceAll(".", "\\.").replace(/:\w+/g, "[^/]+")}$`);
+}
 
 /** The names in a route: `/services/:id` has `id`. */
 export function pathFields(path: string): string[] {

@@ -1,13 +1,27 @@
 // Where the daemon listens: a Unix socket for its own user, and both loopbacks for everything that speaks HTTP.
 
 import * as fs from "node:fs";
+import { processInWords } from "../contract/entities.ts";
 import { Fault } from "../contract/faults.ts";
 import { headers } from "../contract/headers.ts";
 import { reasonOf } from "../system/paths.ts";
 import { listenersOn } from "../system/sockets.ts";
-import { nameOf } from "../domain/ports.ts";
-import { maxBodyBytes } from "./guard.ts";
-import type { RequestEnv } from "./server.ts";
+
+/** How a request reached us. */
+export type RequestEnv = {
+  Bindings:
+    | { transport: "socket" }
+    | {
+        transport: "tcp";
+        port: number;
+        remoteAddress: () => string | undefined;
+        /** Lets the connection be quiet for as long as it takes. */
+        hold: () => void;
+      };
+};
+
+/** The most that a request's body may hold. */
+export const maxBodyBytes = 256 * 1024;
 
 export type Serve = (request: Request, env: RequestEnv["Bindings"]) => Response | Promise<Response>;
 type Server = Bun.Server<undefined>;
@@ -15,10 +29,39 @@ type Server = Bun.Server<undefined>;
 /** How long another daemon may take to say who it is. */
 const introductionMs = 500;
 
-const limits = { development: false, maxRequestBodySize: maxBodyBytes } as const;
+/** Larger bodies than ours are refused by the guard, with a sentence; this is where Bun itself gives up, without one. */
+const limits = { development: false, maxRequestBodySize: 64 * 1024 * 1024 } as const;
 
-/** Listens on the Unix socket, for this user alone. The caller holds the state directory's lock, so a file left there is stale. */
-export function listenOnSocket(file: string, serve: Serve): Server {
+export type SocketServer = {
+  stop(isAbrupt?: boolean): Promise<void>;
+  /** Listens anew where the socket's file was removed or replaced: without it no command finds us. */
+  renewIfLost(): boolean;
+};
+
+/**
+ * Listens on the Unix socket, for this user alone. The caller holds the state directory's lock, so a file that is there
+ * is stale. Throws `unavailable` where it cannot be made.
+ */
+export function listenOnSocket(file: string, serve: Serve): SocketServer {
+  let server = bindSocket(file, serve);
+  let inode = inodeOf(file);
+  return {
+    stop: (isAbrupt) => server.stop(isAbrupt),
+    renewIfLost() {
+      if (inodeOf(file) === inode) return false;
+      void server.stop(true);
+      server = bindSocket(file, serve);
+      inode = inodeOf(file);
+      return true;
+    },
+  };
+}
+
+function inodeOf(file: string): number | undefined {
+  return fs.statSync(file, { throwIfNoEntry: false })?.ino;
+}
+
+function bindSocket(file: string, serve: Serve): Server {
   const umask = process.umask(0o177);
   try {
     fs.rmSync(file, { force: true });
@@ -103,7 +146,7 @@ function taken(port: number, error: Error): Fault {
     });
   }
   const process = listenersOn(port)[0] ?? null;
-  return new Fault("held", `Port ${port} is in use by ${nameOf(process)}`, {
+  return new Fault("held", `Port ${port} is in use by ${processInWords(process)}`, {
     details: { port, holder: { id: null, process } },
     hint: `use another: PORT_DADDY_PORT=${(port % 65_535) + 1} port-daddy start`,
   });

@@ -4,16 +4,18 @@ import * as fs from "node:fs";
 import { build, type Build } from "../build.ts";
 import type { Config } from "../config.ts";
 import { brief } from "../contract/duration.ts";
+import type { EventData } from "../contract/events.ts";
 import { Fault } from "../contract/faults.ts";
 import * as database from "../store/database.ts";
-import { tryLock } from "../system/lock.ts";
+import { tryLock, type Lock } from "../system/lock.ts";
 import * as paths from "../system/paths.ts";
-import { createWorld, daemonCaller, type World } from "../world.ts";
-import { listenOnLoopback, listenOnSocket, type Serve } from "./address.ts";
+import { daemonCaller, type World } from "../world.ts";
+import { listenOnLoopback, listenOnSocket, type Serve, type SocketServer } from "./address.ts";
 import { createLog, type Log } from "./log.ts";
 import { createProbe } from "./probe.ts";
 import { makeReaper, prune, pruneEveryMs, reapEveryMs } from "./reaper.ts";
 import { answerHeaders, createApp } from "./server.ts";
+import { createWorld } from "./world.ts";
 
 export type Daemon = {
   world: World;
@@ -22,6 +24,8 @@ export type Daemon = {
   startedAt: number;
   /** The TCP port; `undefined` where another user's port-daddy has it and we serve the socket alone. */
   port: number | undefined;
+  /** What whoever started us should know, such as a damaged database. */
+  notices: string[];
   answerHeaders: Record<string, string>;
   /** Aborted when the daemon begins to stop: whoever waits is told. */
   stopping: AbortSignal;
@@ -31,158 +35,179 @@ export type Daemon = {
   stopped: Promise<void>;
 };
 
-/** How long requests under way may take to end when the daemon stops. */
+/** How long requests under way may take to end when the daemon stops, and once more until they are cut off. */
 const drainMs = 2_000;
+
+/** A command that looks whether a daemon runs holds the lock for a moment. */
+const lockAttempts = 5;
+const lockAgainAfterMs = 5;
 
 /** How often the write-ahead log is emptied into the database, if there was anything and it has been quiet since. */
 const checkpointEveryMs = 1_000;
 
-/** Under load that never pauses, it is emptied all the same after this many events. */
-const maxEventsInWal = 100_000;
+/** Under load that never pauses, it is emptied all the same at this size. */
+const maxWalBytes = 64 * 1024 * 1024;
 
 /**
  * Starts the daemon of a state directory: lock, database, sockets, `daemon.start`, timers.
  * Throws `held` where one already runs there or the port is taken, `unavailable` where the state cannot be used.
  */
 export async function start(config: Config): Promise<Daemon> {
-  const { home } = config;
-  paths.makeHome(home);
-  const umask = process.umask(0o077);
-  const log = createLog(config.logLevel, paths.logFile(home));
-  const unlock = lock(home);
-  const undo: (() => unknown)[] = [unlock];
+  paths.makeHome(config.home);
+  process.umask(0o077);
+  const log = createLog(config.logLevel, paths.logFile(config.home));
+  const undo: (() => unknown)[] = [];
   try {
-    const db = database.open(paths.databaseFile(home), (text) => log.error(text));
-    undo.push(() => db.close());
-    const clock = { now: Date.now };
-    const world = createWorld({
-      config,
-      db,
-      clock,
-      probe: createProbe(clock),
-      report: log.failure,
-    });
-
-    // Nothing is served before the next turn of the event loop, when `app` stands.
-    const serve: Serve = (request, env) => app.fetch(request, env);
-    const loopback = await listenOnLoopback(config.port, serve);
-    undo.push(() => Promise.all(loopback.map((server) => server.stop(true))));
-    const socket = listenOnSocket(paths.socketFile(home), serve);
-    undo.push(() => socket.stop(true));
-
-    const port = loopback[0]?.port;
-    const stopping = new AbortController();
-    const { promise: stopped, resolve: setStopped } = Promise.withResolvers<void>();
-    const daemon: Daemon = {
-      world,
-      build,
-      log,
-      startedAt: clock.now(),
-      port,
-      answerHeaders: answerHeaders(build, port ?? config.port, config.range),
-      stopping: stopping.signal,
-      stop,
-      stopped,
-    };
-    const app = createApp(daemon);
-
-    record(daemon, "daemon.start");
-    const stopTimers = startTimers(world, log);
-    log.info(
-      `port-daddy ${build.version} (${build.codeHash}) started, pid ${process.pid}, state ${home}`,
-    );
-    if (port === undefined)
-      log.warn(`port ${config.port} is another user's port-daddy; serving the socket alone`);
-
-    function stop(reason: string): void {
-      if (stopping.signal.aborted) return;
-      stopping.abort();
-      log.info(`stopping: ${reason}`);
-      void close();
-    }
-
-    async function close(): Promise<void> {
-      stopTimers();
-      const servers = [socket, ...loopback];
-      const drained = Promise.all(servers.map((server) => server.stop()));
-      record(daemon, "daemon.stop");
-      await Promise.race([drained, Bun.sleep(drainMs)]);
-      await Promise.all(servers.map((server) => server.stop(true)));
-      world.journal.flush();
-      database.checkpoint(db, "truncate");
-      db.close();
-      fs.rmSync(paths.socketFile(home), { force: true });
-      log.info(`stopped after ${brief(clock.now() - daemon.startedAt)}`);
-      unlock();
-      setStopped();
-    }
-
-    return daemon;
+    return await open(config, log, undo);
   } catch (error) {
     for (const step of undo.reverse()) await step();
     throw error;
-  } finally {
-    process.umask(umask);
   }
 }
 
-function lock(home: string): () => void {
-  const unlock = tryLock(paths.daemonLock(home));
-  if (unlock) return unlock;
+/** Opens everything in order; `undo` gets what closes each again. */
+async function open(config: Config, log: Log, undo: (() => unknown)[]): Promise<Daemon> {
+  const held = lock(config.home);
+  undo.push(() => held.free());
+  const notices: string[] = [];
+  const db = database.open(paths.databaseFile(config.home), (text) => notices.push(text));
+  undo.push(() => db.close());
+  for (const notice of notices) log.error(notice);
+
+  const clock = { now: Date.now };
+  const world = createWorld({ config, db, clock, probe: createProbe(clock), report: log.failure });
+  const stopping = new AbortController();
+  const { promise: stopped, resolve: setStopped } = Promise.withResolvers<void>();
+  const daemon: Daemon = {
+    world,
+    build,
+    log,
+    startedAt: clock.now(),
+    port: undefined,
+    notices,
+    answerHeaders: answerHeaders(build, undefined, config.range),
+    stopping: stopping.signal,
+    stop(reason) {
+      if (stopping.signal.aborted) return;
+      log.info(`stopping: ${reason}`);
+      stopping.abort();
+      stopTimers();
+      void close(daemon, [...loopback, socket], held).then(setStopped);
+    },
+    stopped,
+  };
+
+  const app = createApp(daemon);
+  const serve: Serve = (request, env) => app.fetch(request, env);
+  const loopback = await listenOnLoopback(config.port, serve);
+  undo.push(() => Promise.all(loopback.map((server) => server.stop(true))));
+  daemon.port = loopback[0]?.port;
+  daemon.answerHeaders = answerHeaders(build, daemon.port, config.range);
+  const socket = listenOnSocket(paths.socketFile(config.home), serve);
+  undo.push(() => socket.stop(true));
+
+  record(world, "daemon.start", {
+    version: build.version,
+    pid: process.pid,
+    port: daemon.port ?? null,
+  });
+  const stopTimers = startTimers(daemon, () => keepPlace(daemon, held, socket));
+  log.info(
+    `port-daddy ${build.version} (${build.codeHash}) started, pid ${process.pid}, state ${config.home}`,
+  );
+  if (daemon.port === undefined)
+    log.warn(`port ${config.port} is another user's port-daddy; serving the socket alone`);
+  return daemon;
+}
+
+/** Closes everything, each step also where the one before it failed: a full disk must not keep a daemon alive. */
+async function close(
+  { world, build, log, startedAt }: Daemon,
+  servers: { stop(isAbrupt?: boolean): Promise<void> }[],
+  held: Lock,
+): Promise<void> {
+  async function attempt(step: () => unknown): Promise<void> {
+    try {
+      await step();
+    } catch (error) {
+      log.failure(error);
+    }
+  }
+  const uptimeMs = world.clock.now() - startedAt;
+  const drained = Promise.all(servers.map((server) => server.stop()));
+  await attempt(() => record(world, "daemon.stop", { version: build.version, uptimeMs }));
+  await attempt(() => Promise.race([drained, Bun.sleep(drainMs)]));
+  await attempt(() =>
+    Promise.race([Promise.all(servers.map((server) => server.stop(true))), Bun.sleep(drainMs)]),
+  );
+  await attempt(() => world.journal.flush());
+  await attempt(() => database.checkpoint(world.db, "truncate"));
+  await attempt(() => world.db.close());
+  // Where the directory was replaced, the socket in it is a successor's.
+  if (held.isInPlace())
+    await attempt(() => fs.rmSync(paths.socketFile(world.config.home), { force: true }));
+  log.info(`stopped after ${brief(uptimeMs)}`);
+  held.free();
+}
+
+function lock(home: string): Lock {
+  for (let attempt = 0; attempt < lockAttempts; attempt++) {
+    const held = tryLock(paths.daemonLock(home));
+    if (held) return held;
+    Bun.sleepSync(lockAgainAfterMs);
+  }
   throw new Fault("held", `A daemon already runs with the state directory ${home}`, {
     hint: "see it: port-daddy status",
   });
 }
 
-function record(
-  { world, build, port, startedAt }: Daemon,
-  event: "daemon.start" | "daemon.stop",
+/** Records and stores at once what the daemon itself does. */
+function record<N extends "daemon.start" | "daemon.stop">(
+  world: World,
+  event: N,
+  data: EventData[N],
 ): void {
-  const { version } = build;
-  world.journal.commit(() => {
-    if (event === "daemon.start") {
-      world.journal.record(event, "daemon", daemonCaller.actor, {
-        version,
-        pid: process.pid,
-        port: port ?? null,
-      });
-    } else {
-      world.journal.record(event, "daemon", daemonCaller.actor, {
-        version,
-        uptimeMs: world.clock.now() - startedAt,
-      });
-    }
-  });
+  world.journal.commit(() => world.journal.record(event, "daemon", daemonCaller.actor, data));
   world.journal.flush();
 }
 
-function startTimers(world: World, log: Log): () => void {
+/** Whoever removes the state directory has ended this daemon; whoever removes only the socket has not. */
+function keepPlace(daemon: Daemon, held: Lock, socket: SocketServer): void {
+  if (!held.isInPlace()) daemon.stop("its state directory was removed or replaced");
+  else if (socket.renewIfLost()) daemon.log.warn("the socket was gone and has been made anew");
+}
+
+function startTimers({ world, log }: Daemon, keepPlace: () => void): () => void {
   function every(ms: number, work: () => void): Timer {
-    return setInterval(() => {
+    function attempt(): void {
       try {
         work();
       } catch (error) {
         log.failure(error); // The next round may find the disk with room again.
       }
-    }, ms);
+    }
+    attempt();
+    return setInterval(attempt, ms);
   }
-  prune(world);
   const timers = [
     every(reapEveryMs, makeReaper(world)),
+    every(reapEveryMs, keepPlace),
     every(pruneEveryMs, () => prune(world)),
     every(checkpointEveryMs, checkpointWhenQuiet(world)),
   ];
   return () => timers.forEach(clearInterval);
 }
 
-/** A checkpoint takes milliseconds, so it waits for a second without events, unless too many have gathered. */
+/** A checkpoint takes milliseconds, so it waits for a second without events, unless the log has grown too large. */
 function checkpointWhenQuiet(world: World): () => void {
+  const wal = `${paths.databaseFile(world.config.home)}-wal`;
   let [seen, done] = [0, 0];
   return () => {
     const last = world.journal.lastId();
     const isQuiet = last === seen;
     seen = last;
-    if (last === done || (!isQuiet && last - done < maxEventsInWal)) return;
+    if (last === done) return;
+    if (!isQuiet && (fs.statSync(wal, { throwIfNoEntry: false })?.size ?? 0) < maxWalBytes) return;
     world.journal.flush();
     database.checkpoint(world.db);
     done = last;

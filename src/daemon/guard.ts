@@ -3,12 +3,8 @@
 
 import type { MiddlewareHandler } from "hono";
 import { Fault } from "../contract/faults.ts";
-import type { RequestEnv } from "./server.ts";
-
-/** The most that a request's body may hold. */
-export const maxBodyBytes = 256 * 1024;
-
-const ownNames = ["localhost", "127.0.0.1", "[::1]"];
+import { maxBodyBytes, type RequestEnv } from "./address.ts";
+import { loopbackNames } from "../contract/loopback.ts";
 
 /** Refuses with `forbidden` what did not come from this machine's own programs or our own pages. */
 export function guard(): MiddlewareHandler<RequestEnv> {
@@ -23,36 +19,36 @@ export function guard(): MiddlewareHandler<RequestEnv> {
 
 function refuseForeign(headers: Headers, port: number): void {
   const host = headers.get("host") ?? "";
-  if (!ownNames.includes(hostName(host))) throw foreign("Host", host);
+  if (!loopbackNames.includes(hostName(host))) throw foreign("Host", host, port);
 
   const origin = headers.get("origin");
-  if (origin !== null && !ownNames.some((name) => origin === `http://${name}:${port}`)) {
-    throw foreign("Origin", origin);
+  if (origin !== null && !loopbackNames.some((name) => origin === `http://${name}:${port}`)) {
+    throw foreign("Origin", origin, port);
   }
 
   // Fetch Metadata: "none" is the address bar or a bookmark (https://www.w3.org/TR/fetch-metadata/).
   const site = headers.get("sec-fetch-site");
   if (site !== null && site !== "same-origin" && site !== "none")
-    throw foreign("Sec-Fetch-Site", site);
+    throw foreign("Sec-Fetch-Site", site, port);
 
   // A page of our own says what it sends. Without these headers it is a program such as curl, which need not.
   const isBrowser = origin !== null || site !== null;
   const type = headers.get("content-type");
   if (isBrowser && type !== null && !/^application\/json\b/i.test(type))
-    throw foreign("Content-Type", type);
+    throw foreign("Content-Type", type, port);
 }
 
 function hostName(host: string): string {
   return host.replace(/:\d{1,5}$/, "").toLowerCase();
 }
 
-function foreign(header: string, value: string): Fault {
+function foreign(header: string, value: string, port: number): Fault {
   return new Fault(
     "forbidden",
     `Refused: the ${header} ${JSON.stringify(value.slice(0, 200))} is not this daemon's`,
     {
       details: { header },
-      hint: "ask from this machine: curl http://localhost:9876/health",
+      hint: `ask from this machine: curl http://localhost:${port}/health`,
     },
   );
 }

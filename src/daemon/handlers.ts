@@ -59,6 +59,7 @@ export function version({
     uid: process.getuid?.() ?? 0,
     startedAt,
     ...(port !== undefined && { port }),
+    wantedPort: config.port,
     range: format(config.range),
     home: config.home,
   };

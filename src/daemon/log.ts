@@ -21,8 +21,8 @@ export function createLog(level: LogLevel, file: string): Log {
   let lines = 0;
   function write(of: LogLevel, message: string): void {
     if (order[of] > order[level]) return;
-    if (lines++ % linesBetweenLooks === 0) rotate(file);
     try {
+      if (lines++ % linesBetweenLooks === 0) rotate(file);
       fs.writeSync(2, `${new Date().toISOString()} ${of.padEnd(5)} ${message}\n`);
     } catch {
       // A full disk or a closed terminal must not end the daemon, and there is nowhere left to say so.

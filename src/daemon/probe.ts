@@ -1,9 +1,12 @@
 // What this machine says about its ports and processes: the real `Probe` of a world.
 
 import { birthmark, describe, exists, lineage } from "../system/processes.ts";
-import { repositoryOf } from "../system/paths.ts";
-import { holdersOf, listeners, owningProcesses, unseen, type Listener } from "../system/sockets.ts";
-import type { Clock, Probe, Sighting } from "../world.ts";
+import { Fault } from "../contract/faults.ts";
+import { reasonOf, repositoryOf } from "../system/paths.ts";
+import { machine, type Listener } from "../system/machine.ts";
+import { holdersOf, unseen } from "../system/sockets.ts";
+import type { Clock } from "../store/journal.ts";
+import type { Probe, Sighting } from "../world.ts";
 
 /** How old a look at who listens may be when it is read. */
 const maxLookAgeMs = 1_000;
@@ -22,7 +25,7 @@ export function createProbe(clock: Clock): Probe {
     const now = clock.now();
     // A clock that was set back makes any look an old one.
     if (last && now >= last.at && now - last.at <= maxAgeMs) return last;
-    const sockets = Map.groupBy(listeners(), ({ port }) => port);
+    const sockets = Map.groupBy(machine.listeners(), ({ port }) => port);
     last = { at: now, sockets, ports: new Set(sockets.keys()) };
     forgetClosed(last);
     return last;
@@ -53,7 +56,7 @@ export function createProbe(clock: Clock): Probe {
   /** Finds out whose the unknown sockets are, in one pass over the processes for all of them. */
   function identify(sockets: Listener[]): void {
     const unknown = sockets.filter(({ inode }) => !isKnown(inode));
-    const owners = owningProcesses(unknown);
+    const owners = machine.owningProcesses(unknown);
     for (const socket of unknown)
       sightings.set(socket.inode, holdersOf([socket], owners).map(sight));
   }
@@ -106,6 +109,9 @@ function bind(
     const { code } = error as { code?: string };
     if (code === "EACCES" || code === "EPERM") return "not_permitted";
     if (code === "EADDRNOTAVAIL" || code === "EAFNOSUPPORT") return "no_such_address";
-    return "in_use";
+    if (code === "EADDRINUSE") return "in_use";
+    throw new Fault("unavailable", `Ports cannot be tried: ${reasonOf(error)}`, {
+      hint: "see how it is: port-daddy status",
+    });
   }
 }

@@ -11,14 +11,23 @@ import { version } from "./handlers.ts";
  */
 export async function run(
   config: Config,
-  onReady: (version: OutputOf<"version">) => void,
+  onReady: (version: OutputOf<"version">, notices: string[]) => void,
 ): Promise<void> {
   const daemon = await start(config);
   for (const signal of ["SIGTERM", "SIGINT"] as const)
     process.on(signal, () => daemon.stop(signal));
   process.on("SIGHUP", () => {}); // The terminal it was started from may close; the daemon stays.
-  process.on("uncaughtException", daemon.log.failure);
-  process.on("unhandledRejection", daemon.log.failure);
-  onReady(version(daemon));
+  // After a failure that nobody foresaw, nothing can be relied on but the disk; the next command starts a new one.
+  for (const event of ["uncaughtException", "unhandledRejection"] as const) {
+    process.on(event, (error) => {
+      daemon.log.failure(error);
+      daemon.stop("an unexpected failure");
+    });
+  }
+  try {
+    onReady(version(daemon), daemon.notices);
+  } catch (error) {
+    daemon.log.info(`whoever started this has gone: ${String(error)}`);
+  }
   await daemon.stopped;
 }

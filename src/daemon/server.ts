@@ -2,33 +2,23 @@
 
 import { Hono, type Context } from "hono";
 import { asFault, Fault } from "../contract/faults.ts";
-import { checkShape, type Field } from "../contract/fields.ts";
-import { parseJson as parse } from "../contract/json.ts";
+import { agentId, callerId, checkShape, checkText, type Field } from "../contract/fields.ts";
+import { parseJson } from "../contract/json.ts";
 import { buildLabel, headers, settingsLabel } from "../contract/headers.ts";
 import {
   operations,
   pathFields,
+  routePattern,
   type Operation,
   type OperationName,
 } from "../contract/operations.ts";
 import type { Range } from "../contract/range.ts";
 import type { Caller } from "../world.ts";
+import { socketFile } from "../system/paths.ts";
+import { maxBodyBytes, type RequestEnv } from "./address.ts";
 import type { Daemon } from "./daemon.ts";
 import { guard } from "./guard.ts";
 import { handlers } from "./handlers.ts";
-
-/** How a request reached us. */
-export type RequestEnv = {
-  Bindings:
-    | { transport: "socket" }
-    | {
-        transport: "tcp";
-        port: number;
-        remoteAddress: () => string | undefined;
-        /** Lets the connection be quiet for as long as it takes. */
-        hold: () => void;
-      };
-};
 
 /** What an operation that waits must know of its request. */
 export type HeldRequest = {
@@ -48,11 +38,11 @@ export function createApp(daemon: Daemon): Hono<RequestEnv> {
     app.on(method, path, (c) => answer(daemon, name, c));
   }
   app.notFound((c) => {
-    throw noRoute(c.req.raw, daemon.port ?? daemon.world.config.port);
+    throw noRoute(c.req.raw, daemon);
   });
   app.onError((error) => {
     const fault = asFault(error);
-    if (fault.code === "internal") daemon.log.failure(error);
+    if (fault.status >= 500) daemon.log.failure(error);
     return reply(daemon, fault.toBody(), fault.status);
   });
   return app;
@@ -65,16 +55,19 @@ async function answer(daemon: Daemon, name: OperationName, c: RequestContext): P
   const operation: Operation = operations[name];
   const given = await readInput(operation, c);
   const caller = callerOf(c);
+  let stored: Promise<void> | undefined;
   try {
     const handler = handlers[name] as AnyHandler;
-    const result = await handler(daemon, checkShape(operation.input, given), caller, {
+    const result = handler(daemon, checkShape(operation.input, given), caller, {
       signal: c.req.raw.signal,
       hold: c.env.transport === "tcp" ? c.env.hold : () => {},
     });
-    return reply(daemon, result, 200);
+    // Asked for at once: when somebody else's work has failed the turn, its promise is the one that says so.
+    stored = daemon.world.journal.landed();
+    return reply(daemon, await result, 200);
   } finally {
     // Also before a refusal leaves: it may rest on a change of this turn that is not stored yet.
-    await daemon.world.journal.landed();
+    await (stored ?? daemon.world.journal.landed());
   }
 }
 
@@ -83,7 +76,7 @@ function reply(daemon: Daemon, body: unknown, status: number): Response {
 }
 
 /** The headers that every answer carries; made once. */
-export function answerHeaders(build: Daemon["build"], port: number, range: Range) {
+export function answerHeaders(build: Daemon["build"], port: number | undefined, range: Range) {
   return {
     "Content-Type": "application/json",
     "Cache-Control": "no-store",
@@ -128,9 +121,9 @@ function readQuery(field: Field<unknown>, texts: string[], name: string): unknow
 
 async function readBody(c: RequestContext): Promise<Record<string, unknown>> {
   if (c.req.raw.body === null) return {};
-  const text = await bodyText(c);
+  const text = await bodyText(c).catch(cutOff);
   if (text.trim() === "") return {};
-  const body = parseJson(text);
+  const body = parseBody(text);
   if (typeof body !== "object" || body === null || Array.isArray(body)) {
     throw new Fault("invalid_input", "The body must be a JSON object", {
       details: { field: "body" },
@@ -139,18 +132,28 @@ async function readBody(c: RequestContext): Promise<Record<string, unknown>> {
   return body as Record<string, unknown>;
 }
 
+/** Reads a body to its end, or to the limit where no length was announced. */
 async function bodyText(c: RequestContext): Promise<string> {
-  try {
-    return await c.req.text();
-  } catch {
-    // Cut off by the sender, or by the server's own limit where no length was announced.
-    throw new Fault("too_large", "The body did not arrive whole, or is too large");
+  if (c.req.header("content-length") !== undefined) return c.req.text();
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of c.req.raw.body ?? []) {
+    size += chunk.length;
+    if (size > maxBodyBytes) throw new Fault("too_large", `A body may hold ${maxBodyBytes} bytes`);
+    chunks.push(chunk);
   }
+  return Buffer.concat(chunks).toString("utf8");
 }
 
-function parseJson(text: string): unknown {
+/** The sender has gone, or its framing was nonsense: there is nothing to tell anybody. */
+function cutOff(error: unknown): never {
+  if (error instanceof Fault) throw error;
+  throw new Fault("invalid_input", "The body did not arrive whole", { details: { field: "body" } });
+}
+
+function parseBody(text: string): unknown {
   try {
-    return parse(text);
+    return parseJson(text);
   } catch (error) {
     throw new Fault("invalid_input", `The body is not JSON: ${(error as Error).message}`, {
       details: { field: "body" },
@@ -159,36 +162,29 @@ function parseJson(text: string): unknown {
 }
 
 function callerOf(c: RequestContext): Caller {
-  const agent = readHeader(c, headers.agent, /^[A-Za-z0-9._:@-]{1,100}$/);
-  const callerId = readHeader(c, headers.caller, /^[\x21-\x7e]{1,300}$/);
+  const agent = readHeader(c, headers.agent, agentId);
+  const caller = readHeader(c, headers.caller, callerId);
   const address = c.env.transport === "tcp" ? c.env.remoteAddress() : undefined;
-  return { agent, actor: agent ?? callerId ?? address ?? "local" };
+  return { agent, actor: agent ?? caller ?? address ?? "local" };
 }
 
-function readHeader(c: RequestContext, name: string, grammar: RegExp): string | undefined {
+function readHeader(c: RequestContext, name: string, field: Field<string>): string | undefined {
   const value = c.req.header(name);
-  if (value === undefined || grammar.test(value)) return value;
-  throw new Fault("invalid_input", `The header ${name} must match ${grammar.source}`, {
-    details: { field: name },
-  });
+  return value === undefined ? undefined : checkText(field, value, name);
 }
 
-function noRoute({ method, url }: Request, port: number): Fault {
+function noRoute({ method, url }: Request, { port, world }: Daemon): Fault {
   // Still percent-encoded, so that it can be shown and pasted.
   const path = new URL(url).pathname.slice(0, 200).replaceAll("'", "%27");
-  const here = Object.values<Operation>(operations).filter((operation) =>
-    routePattern(operation.path).test(path),
-  );
-  const methods = here.map((operation) => operation.method);
-  const origin = `http://localhost:${port}`;
+  const methods = Object.values<Operation>(operations)
+    .filter((operation) => routePattern(operation.path).test(path))
+    .map((operation) => operation.method);
+  const curl = port === undefined ? `curl --unix-socket ${socketFile(world.config.home)}` : "curl";
+  const origin = `http://localhost${port === undefined ? "" : `:${port}`}`;
   return new Fault("not_found", `There is no ${method} ${path}`, {
     hint:
       methods.length > 0
-        ? `this route takes ${methods.join(" or ")}: curl -X ${methods[0]} '${origin}${path}'`
-        : `all routes: curl ${origin}/openapi.json`,
+        ? `this route takes ${methods.join(" or ")}: ${curl} -X ${methods[0]} '${origin}${path}'`
+        : `all routes: ${curl} ${origin}/openapi.json`,
   });
-}
-
-function routePattern(path: string): RegExp {
-  return new RegExp(`^${path.replaceAll(".", "\\.").replace(/:\w+/g, "[^/]+")}$`);
 }

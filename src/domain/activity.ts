@@ -42,11 +42,16 @@ export function prune(world: World): void {
 function* candidates(world: World, input: InputOf<"activity">): Generator<EntryRow> {
   const { targetId } = input;
   const isMatch = targetId === undefined ? () => true : matcher(targetId);
+  // Where the database alone decides, it need not read more than is asked for.
+  const size =
+    targetId !== undefined && isPattern(targetId)
+      ? chunk
+      : Math.min(chunk, input.limit ?? defaultLimit);
   let before = input.before ?? Number.MAX_SAFE_INTEGER;
   while (true) {
-    const rows = page(world, input, before);
+    const rows = page(world, input, before, size);
     for (const row of rows) if (isMatch(row.targetId)) yield row;
-    if (rows.length < chunk) return;
+    if (rows.length < size) return;
     before = rows.at(-1)!.id;
   }
 }
@@ -55,6 +60,7 @@ function page(
   world: World,
   { action, targetId, actor, since, until }: InputOf<"activity">,
   before: number,
+  size: number,
 ): EntryRow[] {
   const conditions = ["id < ?"];
   const values: (string | number)[] = [before];
@@ -76,7 +82,7 @@ function page(
   } else add("target_id = ?", targetId);
   return world.db
     .query(
-      `SELECT ${entryColumns} FROM activity WHERE ${conditions.join(" AND ")} ORDER BY id DESC LIMIT ${chunk}`,
+      `SELECT ${entryColumns} FROM activity WHERE ${conditions.join(" AND ")} ORDER BY id DESC LIMIT ${size}`,
     )
     .all(...values) as EntryRow[];
 }

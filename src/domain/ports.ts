@@ -3,7 +3,7 @@
 // The one asked for; else the one it had last; else the lowest in range that nobody remembers; else the one released
 // longest ago. Never a reserved one, one that browsers refuse, or one that does not bind at this moment.
 
-import type { Moved, PortHolder } from "../contract/entities.ts";
+import { processInWords, type Moved } from "../contract/entities.ts";
 import { Fault } from "../contract/faults.ts";
 import { contains, format, parse, type Range } from "../contract/range.ts";
 import type { Database } from "../store/database.ts";
@@ -80,8 +80,7 @@ export function indexRemembered(db: Database, journal: Journal): RememberedPorts
   }
   const rows = db.query("SELECT port FROM port_memory").all() as { port: number }[];
   for (const { port } of rows) marks[port] = 1;
-  journal.onUndo(() => notLanded.forEach(lookUp));
-  journal.listen(() => notLanded.clear());
+  journal.watch({ landed: () => notLanded.clear(), undone: () => notLanded.forEach(lookUp) });
   return {
     has: (port) => marks[port] === 1,
     add(port) {
@@ -130,19 +129,10 @@ function heldByIdentity(port: number, owner: string): Fault {
 
 function heldByProcess(world: World, id: string, port: number): Fault {
   const process = world.probe.listenersOn(port)[0]?.process ?? null;
-  return new Fault("held", `Port ${port} is in use by ${nameOf(process)}`, {
+  return new Fault("held", `Port ${port} is in use by ${processInWords(process)}`, {
     details: { port, holder: { id: null, process } },
     hint: `let another be chosen: port-daddy claim ${id}`,
   });
-}
-
-/** A process in a sentence, as far as it can be seen. */
-export function nameOf(process: PortHolder["process"]): string {
-  if (process?.pid)
-    return `process ${process.pid} (${process.command ?? "its command cannot be seen"})`;
-  return process?.user
-    ? `a process of user ${process.user}`
-    : "a process that cannot be seen from here";
 }
 
 /** Why the port an identity had cannot be had again; `undefined` where it can. */
@@ -202,9 +192,13 @@ function noneLeft(world: World, range: Range): Fault {
   const longestUnused = world.db
     .query(
       `SELECT id, port, last_seen_at AS lastSeenAt FROM services
-       WHERE port BETWEEN ? AND ? ORDER BY last_seen_at, id LIMIT 10`,
+       WHERE port BETWEEN ? AND ? AND last_seen_at < ? ORDER BY last_seen_at, id LIMIT 10`,
     )
-    .all(range.start, range.end) as { id: string; port: number; lastSeenAt: number }[];
+    .all(range.start, range.end, world.clock.now()) as {
+    id: string;
+    port: number;
+    lastSeenAt: number;
+  }[];
   const names = longestUnused.map(({ id }) => id).join(", ");
   return new Fault("no_port", `No port is left in ${format(range)}`, {
     details: { range: format(range), longestUnused },
@@ -214,7 +208,8 @@ function noneLeft(world: World, range: Range): Fault {
   });
 }
 
-function remembered(world: World, id: string): number | undefined {
+/** The port that an identity had last, if it ever had one. */
+export function remembered(world: World, id: string): number | undefined {
   const row = world.db.query("SELECT port FROM port_memory WHERE id = ?").get(id) as {
     port: number;
   } | null;

@@ -35,6 +35,9 @@ export const select = `
          (SELECT json_group_object(environment, url) FROM endpoints WHERE service_id = services.id) AS urls
   FROM services`;
 
+/** Of a claim whose time is not over; takes the present instant. */
+export const isLive = "(expires_at IS NULL OR expires_at > ?)";
+
 /** The claim of an identity, unless its time is over. */
 export function findRow(world: World, id: string): Row | undefined {
   return live(world, "id = ?", id)[0];
@@ -53,7 +56,7 @@ export function rowsMatching(world: World, pattern: string): Row[] {
 /** The claims that meet a condition and whose time is not over. */
 export function live(world: World, condition: string, ...values: (string | number)[]): Row[] {
   return world.db
-    .query(`${select} WHERE (expires_at IS NULL OR expires_at > ?) AND ${condition}`)
+    .query(`${select} WHERE ${isLive} AND ${condition}`)
     .all(world.clock.now(), ...values) as Row[];
 }
 

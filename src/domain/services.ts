@@ -2,6 +2,7 @@
 
 import {
   maxEnvironments,
+  processInWords,
   type Claimed,
   type Freed,
   type Moved,
@@ -18,6 +19,7 @@ import * as ports from "./ports.ts";
 import {
   addUrls,
   findRow,
+  isLive,
   live,
   removeUrl,
   rowsMatching,
@@ -56,11 +58,15 @@ export function release(
   world: World,
   { id, port, dryRun }: InputOf<"release">,
   caller: Caller,
-): { released: number; services: Freed[] } {
+): { released: number; dryRun: boolean; services: Freed[] } {
   return world.journal.commit(() => {
     const rows = rowsMatching(world, id).filter((row) => port === undefined || row.port === port);
     if (!dryRun) for (const row of rows) end(world, row, "released", caller);
-    return { released: rows.length, services: rows.map((row) => ({ id: row.id, port: row.port })) };
+    return {
+      released: rows.length,
+      dryRun: dryRun === true,
+      services: rows.map((row) => ({ id: row.id, port: row.port })),
+    };
   });
 }
 
@@ -107,7 +113,8 @@ export function setEndpoint(
   return world.journal.commit(() => {
     const row = findRow(world, id) ?? notClaimed(id);
     const urls: Record<string, string> = JSON.parse(row.urls);
-    if ((urls[env] ?? null) === url) return toService(world, row);
+    const before = Object.hasOwn(urls, env) ? urls[env]! : null;
+    if (before === url) return toService(world, row);
     if (url === null) removeUrl(world, id, env);
     else addUrls(world, id, mergedUrls(row, { urls: { [env]: url } }));
     world.journal.record("service.endpoint", id, caller.actor, { environment: env, url });
@@ -118,6 +125,7 @@ export function setEndpoint(
 /** Everything known of one port: whose claim it is, who listens on it, whether it is ever given out. */
 export function report(world: World, { port }: InputOf<"port">): PortReport {
   const row = live(world, "port = ?", port)[0];
+  world.probe.listening(0); // Whoever asks about a port wants to know who has it now.
   return {
     port,
     service: row ? toService(world, row) : null,
@@ -128,13 +136,16 @@ export function report(world: World, { port }: InputOf<"port">): PortReport {
 
 export function count(world: World): number {
   return (
-    world.db
-      .query("SELECT count(*) AS n FROM services WHERE expires_at IS NULL OR expires_at > ?")
-      .get(world.clock.now()) as { n: number }
+    world.db.query(`SELECT count(*) AS n FROM services WHERE ${isLive}`).get(world.clock.now()) as {
+      n: number;
+    }
   ).n;
 }
 
 function begin(world: World, input: InputOf<"claim">, caller: Caller): Claimed {
+  const wanted = input.port ?? ports.remembered(world, input.id);
+  const owner = wanted === undefined ? undefined : live(world, "port = ?", wanted)[0];
+  if (owner && hasDied(world, owner)) end(world, owner, "pid_died", daemonCaller);
   const choice = ports.choose(world, input.id, input);
   const now = world.clock.now();
   const row: Row = {
@@ -196,7 +207,7 @@ function move(world: World, held: Row, input: InputOf<"claim">): ports.Choice {
     const process = world.probe.listenersOn(held.port)[0]?.process ?? null;
     throw new Fault(
       "held",
-      `${held.id} cannot move from port ${held.port} while it is in use by ${ports.nameOf(process)}`,
+      `${held.id} cannot move from port ${held.port} while it is in use by ${processInWords(process)}`,
       {
         details: { port: held.port, holder: { id: held.id, process } },
         hint: `stop it first, or keep the port: port-daddy claim ${held.id}`,

@@ -6,15 +6,20 @@
 // - Listeners hear of an event after it has landed, all in the same order, by growing id. One that throws fails nobody.
 // - `since` and then `listen`, in one turn of the event loop, miss nothing and repeat nothing.
 
-import { SQLiteError, type Database } from "bun:sqlite";
+import type { Database } from "bun:sqlite";
 import type { ActivityEntry } from "../contract/entities.ts";
 import { actionOf, type EventData, type EventName } from "../contract/events.ts";
-import { Fault } from "../contract/faults.ts";
-import type { Clock } from "../world.ts";
+import { asStorageFault } from "./trouble.ts";
+
+export type Clock = {
+  /** Milliseconds since 1970. */
+  now(): number;
+};
 
 /** One thing that happened, as stored. */
 export type Entry = ActivityEntry;
 export type Listener = (entry: Entry) => void;
+type Watcher = { landed: () => void; undone: () => void };
 
 /** Work that ends before it returns: a promise would go on after its transaction has closed, so it has no type here. */
 type Synchronous<T> = T extends PromiseLike<unknown> ? never : T;
@@ -25,7 +30,7 @@ export function createJournal(db: Database, clock: Clock, report: (error: unknow
   /** Each listener with the last event that was there before it. */
   const listeners = new Map<Listener, number>();
   const companions = new Set<Listener>();
-  const undoListeners = new Set<() => void>();
+  const watchers: Watcher[] = [];
   const insert = db.prepare<null, [number, number, string, string, string, string, string]>(
     "INSERT INTO activity (id, timestamp, event, action, target_id, actor, metadata) VALUES (?, ?, ?, ?, ?, ?, ?)",
   );
@@ -57,8 +62,8 @@ export function createJournal(db: Database, clock: Clock, report: (error: unknow
     } catch (error) {
       if (db.inTransaction) rollback!.run();
       mine.entries.length = before.count;
-      lastId = before.lastId;
-      for (const look of undoListeners) look();
+      if (group === mine) lastId = before.lastId;
+      for (const { undone } of watchers) undone();
       const reason = asStorageFault(error);
       // A full disk or a failed read makes SQLite itself give up the whole transaction, with everybody's work in it.
       if (!db.inTransaction && group === mine) fail(reason);
@@ -113,8 +118,10 @@ export function createJournal(db: Database, clock: Clock, report: (error: unknow
     }
     group = undefined;
     mine.landed.resolve();
-    untold.push(...mine.entries);
-    if (untold.length === mine.entries.length) tellAll();
+    for (const { landed } of watchers) landed();
+    const isTelling = untold.length > 0;
+    for (const entry of mine.entries) untold.push(entry);
+    if (!isTelling) tellAll();
   }
 
   function openGroup() {
@@ -124,7 +131,8 @@ export function createJournal(db: Database, clock: Clock, report: (error: unknow
       throw asStorageFault(error);
     }
     const landed = Promise.withResolvers<void>();
-    landed.promise.catch(() => {}); // Whoever waits hears of it; work that nobody waits for must not end the process.
+    // Whoever waits hears of it; but the daemon's own work is waited for by nobody.
+    landed.promise.catch(report);
     setImmediate(flush);
     return { entries: [] as Entry[], landed, before: lastId };
   }
@@ -133,7 +141,7 @@ export function createJournal(db: Database, clock: Clock, report: (error: unknow
     group?.landed.reject(reason);
     group = undefined;
     lastId = newestId();
-    for (const look of undoListeners) look();
+    for (const { undone } of watchers) undone();
   }
 
   /** One after the other, also where a listener makes a commit of its own and lands it. */
@@ -174,9 +182,9 @@ export function createJournal(db: Database, clock: Clock, report: (error: unknow
     accompany(companion: Listener): void {
       companions.add(companion);
     },
-    /** Calls `look` when changes were undone: what was derived from them must be looked up again. */
-    onUndo(look: () => void): void {
-      undoListeners.add(look);
+    /** For what is derived from rows: calls `landed` when changes are stored, `undone` when some were taken back. */
+    watch(watcher: Watcher): void {
+      watchers.push(watcher);
     },
     /** The events after an id that have landed, oldest first. */
     since(id: number): Entry[] {
@@ -196,23 +204,3 @@ export type EntryRow = Omit<Entry, "metadata"> & { metadata: string };
 export function toEntry(row: EntryRow): Entry {
   return { ...row, metadata: JSON.parse(row.metadata) };
 }
-
-/** SQLite's refusal to store, told as what it means for the caller; anything else stays what it is. */
-function asStorageFault(error: unknown): unknown {
-  if (!(error instanceof SQLiteError)) return error;
-  const meaning = storageTroubles.find(([code]) => error.code?.startsWith(code))?.[1];
-  return meaning === undefined
-    ? error
-    : new Fault("unavailable", `The change could not be stored: ${meaning}`, {
-        hint: "see: port-daddy logs",
-      });
-}
-
-const storageTroubles = [
-  ["SQLITE_FULL", "the disk is full"],
-  ["SQLITE_IOERR", "the disk cannot be read or written"],
-  ["SQLITE_READONLY", "the state directory is read-only"],
-  ["SQLITE_CORRUPT", "the database is damaged"],
-  ["SQLITE_BUSY", "another process has the database"],
-  ["SQLITE_CANTOPEN", "the database cannot be opened"],
-] as const;

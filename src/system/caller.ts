@@ -3,14 +3,9 @@
 
 import * as path from "node:path";
 import { userName } from "../config.ts";
-import {
-  accountName,
-  ancestors,
-  commandWords,
-  hostName,
-  stat,
-  type ProcessStat,
-} from "./processes.ts";
+import { accountName } from "./accounts.ts";
+import { machine, type ProcessStat } from "./machine.ts";
+import { ancestors, stat } from "./processes.ts";
 
 /** Programs that only run others. A command's caller is the first process behind it that is none of these. */
 const passedOver = new Set(
@@ -82,7 +77,7 @@ const inits = new Set([
 export function callerId(pid = process.pid): string {
   const behind = processBehind(pid);
   const user = userName() ?? accountName(process.getuid?.()) ?? "unknown";
-  return `${nameOnly(user)}@${nameOnly(hostName())}#${behind.pid}.${behind.startTicks}`;
+  return `${nameOnly(user)}@${nameOnly(machine.hostName())}#${behind.pid}.${behind.start}`;
 }
 
 /** A name with what would not fit into a header, or would end the name, replaced. */
@@ -91,15 +86,15 @@ function nameOnly(text: string): string {
 }
 
 /** The long-lived process behind a command. */
-export function processBehind(pid: number): Pick<ProcessStat, "pid" | "startTicks"> {
+export function processBehind(pid: number): Pick<ProcessStat, "pid" | "start"> {
   const self = stat(pid);
-  if (!self) return { pid, startTicks: 0 };
+  if (!self) return { pid, start: 0 };
   for (const ancestor of ancestors(pid)) {
-    if (self.terminal !== 0 && ancestor.session !== self.session) break;
+    if (self.hasTerminal && ancestor.session !== self.session) break;
     if (inits.has(ancestor.name)) break;
     if (!isPassedOver(ancestor)) return ancestor;
   }
-  return stat(self.session) ?? { pid: self.session, startTicks: 0 };
+  return stat(self.session) ?? { pid: self.session, start: 0 };
 }
 
 /**
@@ -109,7 +104,7 @@ export function processBehind(pid: number): Pick<ProcessStat, "pid" | "startTick
 function isPassedOver(process: ProcessStat): boolean {
   const own = process.name.split(" ")[0]!.replace(/^-/, "");
   if (passedOver.has(own)) return true;
-  const [program = "", script = ""] = commandWords(process.pid);
+  const [program = "", script = ""] = machine.commandWords(process.pid);
   if (passedOver.has(path.basename(program).replace(/^-/, ""))) return true;
   const isScript = own === "node" || own === "bun";
   return isScript && passedOver.has(path.basename(script).replace(/(-cli)?\.[cm]?js$/, ""));

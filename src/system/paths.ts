@@ -26,11 +26,17 @@ export function socketFile(home: string): string {
   });
 }
 
-/** Makes the state directory, for this user alone. Throws `unavailable` with the reason where it cannot be. */
+/**
+ * Makes the state directory, for this user alone. Throws `unavailable` with the reason where it cannot be, and where it
+ * is somebody else's: a directory that holds other things is not closed to those who use them.
+ */
 export function makeHome(home: string): void {
   try {
-    fs.mkdirSync(home, { recursive: true, mode: 0o700 });
-    if ((fs.statSync(home).mode & 0o077) !== 0) fs.chmodSync(home, 0o700);
+    const isNew = fs.mkdirSync(home, { recursive: true, mode: 0o700 }) !== undefined;
+    const isOpen = (fs.statSync(home).mode & 0o077) !== 0;
+    if (isOpen && !isNew && !isOurs(home))
+      throw new Error("it holds other things and is open to other users");
+    if (isOpen) fs.chmodSync(home, 0o700);
     fs.accessSync(home, fs.constants.W_OK | fs.constants.X_OK);
   } catch (error) {
     throw new Fault(
@@ -41,6 +47,19 @@ export function makeHome(home: string): void {
       },
     );
   }
+}
+
+function isOurs(home: string): boolean {
+  return fs.readdirSync(home).length === 0 || fs.existsSync(databaseFile(home));
+}
+
+/** Opens a file of ours to append to it. Throws `unavailable` where something else is in its place, such as a pipe. */
+export function openToAppend(file: string): number {
+  const found = fs.statSync(file, { throwIfNoEntry: false });
+  if (found === undefined || found.isFile()) return fs.openSync(file, "a", 0o600);
+  throw new Fault("unavailable", `${file} is in the way: it is not a file`, {
+    hint: `see what it is: ls -ld ${file}`,
+  });
 }
 
 /** The nearest directory at or above this one that holds a repository; `undefined` where there is none. */
@@ -62,6 +81,8 @@ export function reasonOf(error: unknown): string {
     ENOTDIR: "part of the path is a file, not a directory",
     EEXIST: "it is a file, not a directory",
     EMFILE: "too many open files",
+    ENFILE: "too many open files on this machine",
+    EADDRNOTAVAIL: "there is no such address",
   };
   return known[code ?? ""] ?? message ?? String(error);
 }

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "bun:test";
 import * as fs from "node:fs";
-import { parseTable } from "../../src/system/sockets.ts";
+import { parseTable } from "../../src/system/linux.ts";
 import { eventually, Home, isGone } from "../home.ts";
 
 describe("start, stop, restart and status", () => {

@@ -128,7 +128,8 @@ describe("in the socket's place", () => {
 
   test("a directory is refused by name, and stays", async () => {
     await using home = new Home();
-    fs.mkdirSync(home.socket, { recursive: true });
+    fs.mkdirSync(home.state, { mode: 0o700 });
+    fs.mkdirSync(home.socket);
     const { start, claim } = await refusals(home);
     expect([start.code, claim.code]).toEqual([7, 7]);
     expect(start.err).toContain(`The socket ${home.socket} cannot be made: `);

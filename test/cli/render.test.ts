@@ -59,10 +59,10 @@ describe("a table", () => {
     ).toEqual(["NAME    PORT", "a       3100", "longer  -", "-       7"]);
   });
 
-  test("is cut at the edge of the screen, and only where there is one", () => {
+  test("takes the room from its widest column, and only where the screen ends", () => {
     const [header, row] = show([["x".repeat(50), 3100]], 20);
-    expect(header).toBe(`NAME${" ".repeat(15)}…`);
-    expect(row).toBe(`${"x".repeat(19)}…`);
+    expect(header).toBe(`NAME${" ".repeat(12)}PORT`);
+    expect(row).toBe(`${"x".repeat(13)}…  3100`);
     expect(show([["x".repeat(50), 3100]])[1]).toBe(`${"x".repeat(50)}  3100`);
   });
 

@@ -199,7 +199,6 @@ describe("claim", () => {
       "
       — both —
       6000
-      ! warning: browsers refuse to connect to port 6000
       "
     `);
   });
@@ -306,17 +305,17 @@ describe("find", () => {
     expect(await both("find", { services: { services, count: 4 } })).toMatchInlineSnapshot(`
       "
       — terminal —
-      IDENTITY        PORT  STATUS    CLAIMED  EXPIRES  DIRECTORY
-      myapp:api       3100  assigned  1h ago   -        ~/src/myapp
-      myapp:web:main  3101  running   1h ago   in 2h    ~/src/myapp
-      shop            3102  assigned  1h ago   -        /srv/deep/deep/deep/deep/deep/deep/deep/deep/deep…
-      tool            3103  assigned  1h ago   -        -
+      IDENTITY        PORT  STATUS    PROCESS  CLAIMED  EXPIRES  DIRECTORY
+      myapp:api       3100  assigned  -        1h ago   -        ~/src/myapp
+      myapp:web:main  3101  running   -        1h ago   in 2h    ~/src/myapp
+      shop            3102  assigned  -        1h ago   -        /srv/deep/deep/deep/deep/deep/deep/deep/…
+      tool            3103  assigned  -        1h ago   -        -
       — pipe —
-      IDENTITY        PORT  STATUS    CLAIMED  EXPIRES  DIRECTORY
-      myapp:api       3100  assigned  1h ago   -        ~/src/myapp
-      myapp:web:main  3101  running   1h ago   in 2h    ~/src/myapp
-      shop            3102  assigned  1h ago   -        /srv/deep/deep/deep/deep/deep/deep/deep/deep/deep/deep/deep/deep/deep/deep/deep/deep/deep/deep/deep/deep/
-      tool            3103  assigned  1h ago   -        -
+      IDENTITY        PORT  STATUS    PROCESS  CLAIMED  EXPIRES  DIRECTORY
+      myapp:api       3100  assigned  -        1h ago   -        ~/src/myapp
+      myapp:web:main  3101  running   -        1h ago   in 2h    ~/src/myapp
+      shop            3102  assigned  -        1h ago   -        /srv/deep/deep/deep/deep/deep/deep/deep/deep/deep/deep/deep/deep/deep/deep/deep/deep/deep/deep/deep/deep/
+      tool            3103  assigned  -        1h ago   -        -
       "
     `);
   });
@@ -333,7 +332,7 @@ describe("find", () => {
     expect(await both("find other:*", none)).toMatchInlineSnapshot(`
       "
       — both —
-      ! No service is like that
+      ! No service matches
       ! hint: see all: port-daddy find
       "
     `);
@@ -543,6 +542,7 @@ describe("status", () => {
     uid: 1000,
     startedAt: startOfTime - 90 * minute,
     port: 9876,
+    wantedPort: 9876,
     range: "3100-9999",
     home: "/home/ada/.local/state/port-daddy",
   };
@@ -555,7 +555,7 @@ describe("status", () => {
       port-daddy 1.0.0 is running for 1h, pid 7
         API        http://localhost:9876 and ~/.local/state/port-daddy/daemon.sock
         state      ~/.local/state/port-daddy
-        claimed    1 port of 3100-9999
+        ports      3100-9999, 1 claim
       "
     `);
     expect(await both("status -q", { version, health })).toMatchInlineSnapshot(`
@@ -574,7 +574,7 @@ describe("status", () => {
       port-daddy 1.0.0 is running for 1h, pid 7
         API        ~/.local/state/port-daddy/daemon.sock alone: another user's port-daddy has port 9876
         state      ~/.local/state/port-daddy
-        claimed    1 port of 3100-9999
+        ports      3100-9999, 1 claim
       "
     `);
   });

@@ -121,7 +121,7 @@ test.skipIf(process.platform !== "linux")(
 test.skipIf(process.platform !== "linux")(
   "the process that listens on a port is named, with its directory, and none when it is gone",
   () => {
-    const { listenersOn } = makeProbe();
+    const { listenersOn, advance } = makeProbe();
     const listener = listen("127.0.0.1");
     try {
       const [sighting, ...others] = listenersOn(listener.port);
@@ -134,6 +134,7 @@ test.skipIf(process.platform !== "linux")(
     } finally {
       close(listener);
     }
+    advance(1_001);
     expect(listenersOn(listener.port)).toEqual([]);
   },
 );

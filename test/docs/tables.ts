@@ -69,11 +69,13 @@ const tables: Record<string, () => string> = {
   settings: () =>
     markdown(
       ["Variable", "Default", "Description"],
-      Object.entries(settings).map(([name, { byDefault, summary }]) => [
-        code(name),
-        byDefault,
-        summary,
-      ]),
+      Object.entries<{ byDefault?: string; defaultName?: string; summary: string }>(settings).map(
+        ([name, { byDefault, defaultName, summary }]) => [
+          code(name),
+          byDefault ?? defaultName ?? "none",
+          summary,
+        ],
+      ),
     ),
 };
 

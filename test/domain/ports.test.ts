@@ -374,10 +374,11 @@ test("a port that is free for the range wins over the range when both are asked 
 // None left
 
 test("a range that is used up says so, and gives again what is released", async () => {
-  const { play } = makeSide();
+  const { play, world } = makeSide();
   const small = { range: "4000-4001" };
   await play({ ...claim("a", small), answer: { port: 4000 } });
   await play({ ...claim("b", small), answer: { port: 4001 } });
+  world.advance(1);
   const { error, hint } = await play({
     ...claim("c", small),
     status: 409,

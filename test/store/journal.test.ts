@@ -379,7 +379,7 @@ test("a full disk fails the work with its meaning, and all of that turn is gone"
   journal.commit(() => write("before"));
   const landed = outcome(journal.landed());
   const full = () => journal.commit(() => write(large));
-  expect(full).toThrow("The change could not be stored: the disk is full");
+  expect(full).toThrow("The state cannot be stored: the disk is full");
   expect(await landed).toMatchObject({ code: "unavailable" });
   expect([rows(), told(), heard, journal.lastId()]).toEqual([
     ["stored"],

@@ -37,9 +37,9 @@ async function another() {
 }
 
 test("it excludes another process until it is freed", async () => {
-  const unlock = tryLock(file)!;
+  const held = tryLock(file)!;
   expect((await another()).said).toBe("refused");
-  unlock();
+  held.free();
   expect((await another()).said).toBe("held");
   await Promise.all(
     children.map((child) => {
@@ -55,24 +55,24 @@ test("it is refused at once while another process holds it, and freed by that on
   expect(tryLock(file)).toBeUndefined();
   child.kill("SIGKILL");
   await child.exited;
-  const unlock = tryLock(file);
-  expect(unlock).toBeFunction();
-  unlock!();
+  const held = tryLock(file);
+  expect(held).toBeDefined();
+  held!.free();
 });
 
 test("it excludes the process that has it, too", () => {
-  const unlock = tryLock(file)!;
+  const held = tryLock(file)!;
   expect(tryLock(file)).toBeUndefined();
-  unlock();
-  tryLock(file)!();
+  held.free();
+  tryLock(file)!.free();
 });
 
 test("a refusal leaves no open file behind", () => {
-  const unlock = tryLock(file)!;
+  const held = tryLock(file)!;
   const before = fs.readdirSync("/proc/self/fd").length;
   for (let i = 0; i < 10; i++) expect(tryLock(file)).toBeUndefined();
   expect(fs.readdirSync("/proc/self/fd")).toHaveLength(before);
-  unlock();
+  held.free();
 });
 
 test("its file is this user's alone, and stays: removing it would let two hold it", () => {
@@ -81,14 +81,14 @@ test("its file is this user's alone, and stays: removing it would let two hold i
 
 test("it is free at once when it is freed, though the holder is starting a process at that moment", async () => {
   for (let i = 0; i < 40; i++) {
-    const unlock = tryLock(file)!;
+    const held = tryLock(file)!;
     // Between fork and exec the new process shares what the holder has open.
     const child = Bun.spawn(["sleep", "60"], { stdio: ["ignore", "ignore", "ignore"] });
     children.push(child);
-    unlock();
+    held.free();
     const again = tryLock(file);
-    expect(again).toBeFunction();
-    again!();
+    expect(again).toBeDefined();
+    again!.free();
     child.kill("SIGKILL");
     await child.exited;
   }

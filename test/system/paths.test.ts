@@ -58,10 +58,24 @@ describe("the state directory", () => {
     const home = path.join(directory, "open");
     fs.mkdirSync(home);
     fs.chmodSync(home, 0o755);
-    fs.writeFileSync(path.join(home, "kept"), "");
     paths.makeHome(home);
     expect(modeOf(home)).toBe(0o700);
-    expect(fs.readdirSync(home)).toEqual(["kept"]);
+    fs.chmodSync(home, 0o755);
+    fs.writeFileSync(paths.databaseFile(home), "");
+    paths.makeHome(home);
+    expect(modeOf(home)).toBe(0o700);
+    expect(fs.existsSync(paths.databaseFile(home))).toBe(true);
+  });
+
+  test("that holds other things and is open to others is refused, and left as it was", () => {
+    const home = path.join(directory, "shared");
+    fs.mkdirSync(home);
+    fs.chmodSync(home, 0o755);
+    fs.writeFileSync(path.join(home, "theirs"), "");
+    expect(refusal(() => paths.makeHome(home)).message).toEndWith(
+      "it holds other things and is open to other users",
+    );
+    expect(modeOf(home)).toBe(0o755);
   });
 
   test.each([

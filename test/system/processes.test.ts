@@ -4,13 +4,12 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
+import { accountName } from "../../src/system/accounts.ts";
+import { machine } from "../../src/system/machine.ts";
 import {
-  accountName,
   ancestors,
   birthmark,
-  commandWords,
   describe as describeProcess,
-  hostName,
   stat,
 } from "../../src/system/processes.ts";
 
@@ -53,7 +52,7 @@ describe("what the kernel tells of a process", () => {
     await until(() => stat(child.pid)?.name === "a) R 1 (b");
     expect(stat(child.pid)).toMatchObject({ pid: child.pid, parent: process.pid });
     expect(stat(child.pid)!.session).toBe(stat(process.pid)!.session);
-    expect(stat(child.pid)!.startTicks).toBeGreaterThanOrEqual(stat(process.pid)!.startTicks);
+    expect(stat(child.pid)!.start).toBeGreaterThanOrEqual(stat(process.pid)!.start);
   });
 
   test("is nothing where there is no such process", () => {
@@ -78,7 +77,7 @@ describe("a birthmark", () => {
 
   test("is of this boot: the same start in another one is another process", () => {
     const boot = fs.readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
-    expect(birthmark(process.pid)).toBe(`${boot}/${stat(process.pid)!.startTicks}`);
+    expect(birthmark(process.pid)).toBe(`${boot}/${stat(process.pid)!.start}`);
   });
 
   test("is gone with the process", async () => {
@@ -97,7 +96,7 @@ describe("a birthmark", () => {
     children.push(shell);
     const { value } = await shell.stdout.getReader().read();
     const pid = Number(new TextDecoder().decode(value));
-    await until(() => commandWords(shell.pid)[0] === "sleep");
+    await until(() => machine.commandWords(shell.pid)[0] === "sleep");
     expect(birthmark(pid)).toBeString();
     process.kill(pid, "SIGKILL");
     await until(() => stat(pid)?.state === "Z");
@@ -107,7 +106,7 @@ describe("a birthmark", () => {
 
 describe("a description", () => {
   test("has the command line, the directory, the user and the start", async () => {
-    await until(() => commandWords(sleeper.pid)[0] === "sleep");
+    await until(() => machine.commandWords(sleeper.pid)[0] === "sleep");
     const described = describeProcess(sleeper.pid);
     expect(described).toEqual({
       pid: sleeper.pid,
@@ -123,13 +122,13 @@ describe("a description", () => {
   test("has its name where there is no command line, and nothing where there is no process", async () => {
     const nothing = { command: null, cwd: null, user: null, startedAt: null };
     expect(describeProcess(nobody)).toEqual({ pid: nobody, ...nothing });
-    expect(commandWords(nobody).join("")).toBe("");
+    expect(machine.commandWords(nobody).join("")).toBe("");
   });
 
   test("has every word of the command line, blanks and empty ones included", async () => {
     const child = spawn(["sh", "-c", "kill -STOP $$", "a b", "", "c"]);
-    await until(() => commandWords(child.pid)[0] === "sh");
-    expect(commandWords(child.pid).slice(3)).toEqual(["a b", "", "c"]);
+    await until(() => machine.commandWords(child.pid)[0] === "sh");
+    expect(machine.commandWords(child.pid).slice(3)).toEqual(["a b", "", "c"]);
   });
 });
 
@@ -147,5 +146,5 @@ test("a user has a name by its number, or its number where there is none", () =>
 });
 
 test("the machine has the name that it gives itself", () => {
-  expect(hostName()).toBe(os.hostname());
+  expect(machine.hostName()).toBe(os.hostname());
 });

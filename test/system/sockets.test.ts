@@ -5,8 +5,10 @@ import * as fs from "node:fs";
 import * as net from "node:net";
 import * as os from "node:os";
 import * as path from "node:path";
-import { accountName } from "../../src/system/processes.ts";
-import { listeners, listenersOn, parseTable } from "../../src/system/sockets.ts";
+import { accountName } from "../../src/system/accounts.ts";
+import { parseTable } from "../../src/system/linux.ts";
+import { machine } from "../../src/system/machine.ts";
+import { listenersOn } from "../../src/system/sockets.ts";
 
 // Linux 6.1, less the last columns: two listeners, a connection, and one that is closing.
 const tcp = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
@@ -85,7 +87,7 @@ describe("who listens on a port", () => {
     const { port } = first.address() as net.AddressInfo;
     const second = net.createServer().listen(port, "::1");
     await new Promise((done) => second.once("listening", done));
-    expect(listeners().filter((socket) => socket.port === port)).toHaveLength(2);
+    expect(machine.listeners().filter((socket) => socket.port === port)).toHaveLength(2);
     expect(listenersOn(port).map(({ pid }) => pid)).toEqual([process.pid]);
     first.close();
     second.close();

@@ -1,10 +1,10 @@
 // log, whoami.
 
 import { sentenceOf } from "../../contract/events.ts";
-import { span } from "../../contract/fields.ts";
+import { span, tenYearsMs } from "../../contract/fields.ts";
 import { operations } from "../../contract/operations.ts";
 import { command } from "../command.ts";
-import { dateTime, plain } from "../render.ts";
+import { dateTime, plain, toJson } from "../render.ts";
 
 const { limit, action, targetId, actor } = operations.activity.input;
 
@@ -20,7 +20,7 @@ export const log = command({
     since: span({
       summary: "Only the last while, such as 2h",
       min: 1,
-      max: 3650 * 86_400_000,
+      max: tenYearsMs,
       placeholder: "<dur>",
     }),
   },
@@ -35,7 +35,7 @@ export const log = command({
       ...(target !== undefined && { targetId: target }),
       ...(since !== undefined && { since: Date.now() - since }),
     });
-    if (json) return terminal.out(JSON.stringify(answer));
+    if (json) return terminal.out(toJson(answer));
     if (answer.count === 0 && !quiet) terminal.err("Nothing of that kind has happened");
     // The newest is last, where the eye is.
     for (const entry of answer.entries.toReversed()) {
@@ -55,8 +55,7 @@ export const whoami = command({
   run({ flags: { json, quiet } }, { config, callerId, terminal }) {
     const caller = callerId();
     const { agent } = config;
-    if (json)
-      return terminal.out(JSON.stringify({ actor: agent ?? caller, agent: agent ?? null, caller }));
+    if (json) return terminal.out(toJson({ actor: agent ?? caller, agent: agent ?? null, caller }));
     terminal.out(agent ?? caller);
     if (agent !== undefined && !quiet)
       terminal.err(`the agent of PORT_DADDY_AGENT; without it: ${caller}`);

@@ -10,7 +10,7 @@ import { boolean, integer } from "../../contract/fields.ts";
 import { buildLabel } from "../../contract/headers.ts";
 import * as paths from "../../system/paths.ts";
 import { command, type Context } from "../command.ts";
-import { directory, plural } from "../render.ts";
+import { directory, plural, toJson } from "../render.ts";
 
 export const start = command({
   name: "start",
@@ -20,7 +20,8 @@ export const start = command({
   async run({ flags }, context) {
     refuseRemote(context, "start");
     const running = await findDaemon(context.config);
-    const version = running ?? (await startDaemon(context.config));
+    const version =
+      running ?? (await startDaemon(context.config, (notice) => warn(notice, context)));
     tell(version, running ? "is already running" : "started", flags, context);
   },
 });
@@ -51,7 +52,12 @@ export const restart = command({
   async run({ flags }, context) {
     refuseRemote(context, "restart");
     const stopped = await stopDaemon(context.config);
-    tell(await startDaemon(context.config), stopped ? "restarted" : "started", flags, context);
+    tell(
+      await startDaemon(context.config, (notice) => warn(notice, context)),
+      stopped ? "restarted" : "started",
+      flags,
+      context,
+    );
   },
 });
 
@@ -64,10 +70,10 @@ export const status = command({
     const { terminal, runningDaemon } = context;
     const daemon = runningDaemon();
     const [version, health] = [await daemon.call("version", {}), await daemon.call("health", {})];
-    if (json) return terminal.out(JSON.stringify({ ...version, ...health }));
+    if (json) return terminal.out(toJson({ ...version, ...health }));
     if (quiet) return terminal.out("running");
     tell(version, `is running for ${brief(health.uptimeMs)}`, {}, context);
-    terminal.out(`  claimed    ${plural(health.services, "port")} of ${version.range}`);
+    terminal.out(`  ports      ${version.range}, ${plural(health.services, "claim")}`);
   },
 });
 
@@ -81,7 +87,7 @@ export const logs = command({
   },
   async run({ flags: { lines = 50, follow } }, { config, terminal }) {
     const file = paths.logFile(config.home);
-    if (!fs.existsSync(file)) {
+    if (!fs.statSync(file, { throwIfNoEntry: false })?.isFile()) {
       throw new Fault("not_found", `There is no log at ${file}`, {
         hint: "it begins when the daemon does: port-daddy start",
       });
@@ -100,7 +106,7 @@ export const version = command({
   async run({ flags: { json, quiet } }, { config, terminal }) {
     if (quiet) return terminal.out(build.version);
     const running = await findDaemon(config);
-    if (json) return terminal.out(JSON.stringify({ ...build, daemon: running ?? null }));
+    if (json) return terminal.out(toJson({ ...build, daemon: running ?? null }));
     terminal.out(`port-daddy ${buildLabel(build)}`);
     terminal.out(
       running ? `daemon     ${buildLabel(running)}, pid ${running.pid}` : "daemon     not running",
@@ -115,27 +121,38 @@ export const daemon = command({
   flags: {},
   async run({ flags: { json } }, context) {
     try {
-      await context.runDaemon((version) => tell(version, "started", { json }, context));
+      await context.runDaemon((version, notices) => {
+        if (json) return context.terminal.out(JSON.stringify({ version, notices }));
+        for (const notice of notices) warn(notice, context);
+        tell(version, "started", {}, context);
+      });
     } catch (error) {
+      if (!json) throw error;
       // The command that started us reads our stdout alone: stderr is the log.
-      if (json) context.terminal.out(JSON.stringify(asFault(error).toBody()));
-      throw error;
+      const fault = asFault(error);
+      context.terminal.out(JSON.stringify(fault.toBody()));
+      context.terminal.err(`${new Date().toISOString()} error did not start: ${fault.message}`);
+      return fault.exit;
     }
+    return 0;
   },
 });
 
 type Narration = { json?: boolean | undefined; quiet?: boolean | undefined };
 
+function warn(notice: string, { terminal }: Context): void {
+  terminal.err(`warning: ${notice}`);
+}
+
 /** What is in force, a line each. */
 function tell(version: Version, what: string, flags: Narration, context: Context): void {
-  const { terminal, config } = context;
-  const { out, paint } = terminal;
-  if (flags.json) return out(JSON.stringify(version));
+  const { out, paint } = context.terminal;
+  if (flags.json) return out(toJson(version));
   if (flags.quiet) return;
   const socket = directory(paths.socketFile(version.home), homeDirectory());
   out(`port-daddy ${version.version} ${paint.good(what)}, pid ${version.pid}`);
   if (version.port === undefined) {
-    out(`  API        ${socket} alone: another user's port-daddy has port ${config.port}`);
+    out(`  API        ${socket} alone: another user's port-daddy has port ${version.wantedPort}`);
   } else {
     out(`  API        http://localhost:${version.port} and ${socket}`);
   }

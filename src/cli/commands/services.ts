@@ -8,7 +8,16 @@ import { operations } from "../../contract/operations.ts";
 import { isPattern, matchesEverything } from "../../contract/pattern.ts";
 import { command, type Context } from "../command.ts";
 import { nearest } from "../nearest.ts";
-import { clipped, dateTime, directory, plain, processLine, relative, table } from "../render.ts";
+import {
+  clipped,
+  dateTime,
+  directory,
+  plain,
+  processLine,
+  relative,
+  table,
+  toJson,
+} from "../render.ts";
 
 const { port, ...claimFlags } = pick(operations.claim.input, [
   "port",
@@ -37,17 +46,27 @@ export const claim = command({
   async run({ args, flags: { port, json, quiet, ...given } }, context) {
     const { daemon, terminal } = context;
     const [id = "", ...others] = args;
-    const wanted = { cwd: process.cwd(), ...given };
+    const cwd = currentDirectory();
+    const wanted = { ...(cwd !== undefined && { cwd }), ...given };
     if (others.length > 0 && port !== undefined) throw onePortForSeveral(id, port);
     const answer =
       others.length > 0
         ? await daemon.call("claimAll", { ids: args, ...wanted })
         : await daemon.call("claim", { id, ...wanted, ...(port !== undefined && { port }) });
-    if (json) return terminal.out(JSON.stringify(answer));
+    if (json) return terminal.out(toJson(answer));
     for (const claimed of "services" in answer ? answer.services : [answer])
       show(claimed, context, quiet);
   },
 });
+
+/** Where the command was typed, if it can be said: the directory may be gone, or have a name that cannot be kept. */
+function currentDirectory(): string | undefined {
+  try {
+    return claimFlags.cwd.accept(process.cwd(), "cwd");
+  } catch {
+    return undefined;
+  }
+}
 
 /** On a screen the sentence; to a program the port alone, with the sentence beside it on stderr. */
 function show(claimed: Claimed, { terminal }: Context, quiet = false): void {
@@ -57,7 +76,7 @@ function show(claimed: Claimed, { terminal }: Context, quiet = false): void {
   else out(sentence);
   if (!quiet && !isInteractive) err(sentence);
   if (!quiet && claimed.movedFrom) err(movedSentence(claimed.movedFrom));
-  if (claimed.warning !== undefined) err(`warning: ${claimed.warning}`);
+  if (!quiet && claimed.warning !== undefined) err(`warning: ${claimed.warning}`);
 }
 
 function movedSentence({ port, reason, holder }: NonNullable<Claimed["movedFrom"]>): string {
@@ -107,13 +126,14 @@ export const release = command({
       );
     }
     const answer = await daemon.call("release", { id, ...given });
-    if (json) return terminal.out(JSON.stringify(answer));
+    if (json) return terminal.out(toJson(answer));
     if (quiet) return;
     const done = given.dryRun ? "Would release" : "Released";
     for (const freed of answer.services) terminal.out(`${done} ${freed.id} (port ${freed.port})`);
     if (answer.released > 0) return;
     if (isPattern(id)) return terminal.err(`Nothing to release: no service matches ${id}`);
-    terminal.err(`Nothing to release: ${plain(id)} holds no port`);
+    const what = given.port === undefined ? "holds no port" : `does not hold port ${given.port}`;
+    terminal.err(`Nothing to release: ${plain(id)} ${what}`);
     const meant = nearest(id, await identities(daemon));
     if (meant !== undefined) terminal.err(`hint: did you mean: port-daddy release ${meant}`);
   },
@@ -141,11 +161,11 @@ export const find = command({
       ...given,
       ...(pattern !== undefined && { pattern }),
     });
-    if (json) return terminal.out(JSON.stringify(answer));
+    if (json) return terminal.out(toJson(answer));
     if (quiet) return answer.services.forEach(({ id }) => terminal.out(id));
     if (answer.count > 0) return terminal.out(serviceTable(answer.services, terminal));
     const isAll = pattern === undefined && Object.keys(given).length === 0;
-    terminal.err(isAll ? "No port is claimed" : "No service is like that");
+    terminal.err(isAll ? "No port is claimed" : "No service matches");
     terminal.err(
       isAll ? "hint: claim one: port-daddy claim myapp" : "hint: see all: port-daddy find",
     );
@@ -196,7 +216,7 @@ export const who = command({
   examples: ["port-daddy who 3100"],
   async run({ args: [text = ""], flags: { json, quiet } }, { daemon, terminal }) {
     const report = await daemon.call("port", { port: checkText(portField, text, "port") });
-    if (json) terminal.out(JSON.stringify(report));
+    if (json) terminal.out(toJson(report));
     else if (quiet) shortReport(report).forEach(terminal.out);
     else fullReport(report).forEach(terminal.out);
     return report.service || report.listeners.length > 0 ? 0 : 3;

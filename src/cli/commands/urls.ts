@@ -4,6 +4,7 @@ import { environmentName, type Service } from "../../contract/entities.ts";
 import { Fault } from "../../contract/faults.ts";
 import { boolean, described, oneOf } from "../../contract/fields.ts";
 import { operations } from "../../contract/operations.ts";
+import { toJson } from "../render.ts";
 import { command, type Context } from "../command.ts";
 import { formatNames, formats, variableName } from "../shells.ts";
 
@@ -32,7 +33,7 @@ export const url = command({
       : set !== undefined
         ? await daemon.call("setEndpoint", { id, env, url: set })
         : await daemon.call("unsetEndpoint", { id, env });
-    if (json) return terminal.out(JSON.stringify(service));
+    if (json) return terminal.out(toJson(service));
     if (isRead) return terminal.out(urlOf(service, env));
     if (!quiet)
       terminal.out(
@@ -45,8 +46,7 @@ export const url = command({
 
 /** Throws `not_found` with the command that sets it. */
 function urlOf({ id, urls }: Service, environment: string): string {
-  const found = urls[environment];
-  if (found !== undefined) return found;
+  if (Object.hasOwn(urls, environment)) return urls[environment]!;
   throw new Fault("not_found", `${id} has no ${environment} URL`, {
     details: { id, environment, known: Object.keys(urls) },
     hint: `set it: port-daddy url ${id} -e ${environment} --set <url>`,
@@ -68,8 +68,8 @@ export const env = command({
   },
   examples: [
     `eval "$(port-daddy env 'myapp:*')"`,
-    "port-daddy env 'myapp:*' --format dotenv > .env.ports",
-    "port-daddy env --format fish | source",
+    "port-daddy env 'myapp:*' --format dotenv",
+    "port-daddy env --format fish",
   ],
   async run({ args: [pattern], flags: { env = "local", format = "sh", json } }, context) {
     const { daemon, terminal } = context;

@@ -2,6 +2,7 @@
 
 import { isInterruption } from "../../client/client.ts";
 import { operations } from "../../contract/operations.ts";
+import { toJson } from "../render.ts";
 import { command, type Context } from "../command.ts";
 
 /** How much longer than the wait itself its answer may take. */
@@ -22,7 +23,7 @@ export const wait = command({
   ],
   async run({ args, flags: { timeout = 60_000, json, quiet } }, context) {
     const answer = await waitFor(args, timeout, context);
-    if (json) return context.terminal.out(JSON.stringify(answer));
+    if (json) return context.terminal.out(toJson(answer));
     if (quiet) return;
     for (const { id, urls } of answer.services)
       context.terminal.out(`${id} is healthy → ${urls["local"]}`);
