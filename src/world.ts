@@ -42,6 +42,8 @@ export type Sighting = {
 export type Caller = {
   /** The registered or merely named agent, if there is one. */
   agent?: string | undefined;
+  /** What its command line is called: the process behind it is the last part. */
+  id?: string | undefined;
   /** Who goes into the log: the agent, else the caller id, else the remote address, else `local`. */
   actor: string;
 };

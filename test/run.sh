@@ -11,9 +11,14 @@ if [ ! -x "$bun" ] || [ -n "$(find package-lock.json -newer node_modules/.packag
 fi
 "$bun" --version >/dev/null 2>&1 || node node_modules/bun/install.js
 
-# Browser tests use Debian's Chromium; without it they count as skipped.
-if ! command -v chromium >/dev/null 2>&1 && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
-  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium >/dev/null
+# The browser and the shells that tests run for real, from Debian's packages; without one its tests count as skipped.
+missing=
+for program in chromium fish zsh jq; do
+  command -v "$program" >/dev/null 2>&1 || missing="$missing $program"
+done
+if [ -n "$missing" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+  # shellcheck disable=SC2086 # One word a package.
+  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $missing >/dev/null
 fi
 
 "$bun" build.ts

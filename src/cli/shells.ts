@@ -10,8 +10,10 @@ const lines = (write: (name: string, value: string) => string) => (variables: Va
 export const formats = {
   // POSIX XCU 2.2.2: within single quotes only the single quote itself is special.
   sh: lines((name, value) => `export ${name}='${value.replaceAll("'", `'\\''`)}'`),
-  // Readers differ on escapes but agree that single quotes keep what is in them; and in a URL %27 is a single quote.
-  dotenv: lines((name, value) => `${name}='${value.replaceAll("'", "%27")}'`),
+  // Readers differ on what is special even within single quotes, so a URL says it in its own escapes.
+  dotenv: lines(
+    (name, value) => `${name}='${value.replaceAll("'", "%27").replaceAll("$", "%24")}'`,
+  ),
   json: (variables: Variables) => [JSON.stringify(variables, null, 2)],
   // fish: within single quotes the backslash escapes itself and the quote.
   fish: lines((name, value) => `set -gx ${name} '${value.replace(/[\\']/g, "\\$&")}'`),

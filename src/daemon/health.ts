@@ -16,23 +16,25 @@ export async function unhealthy(
   { port, health }: Service,
   signal: AbortSignal,
 ): Promise<string | undefined> {
+  if (health !== null && !health.startsWith("/")) return failureOf(health, signal);
   const address = (await accepts("127.0.0.1", port))
     ? "127.0.0.1"
     : (await accepts("::1", port))
       ? "[::1]"
       : undefined;
   if (address === undefined) return `port ${port} accepts no connection on loopback`;
-  if (health === null) return undefined;
-  return failureOf(health.startsWith("/") ? `http://${address}:${port}${health}` : health, signal);
+  return health === null ? undefined : failureOf(`http://${address}:${port}${health}`, signal);
 }
 
 async function accepts(hostname: string, port: number): Promise<boolean> {
   const attempt = Bun.connect({ hostname, port, socket: { data() {} } });
-  attempt.catch(() => {}); // It may fail after we have stopped waiting for it.
+  // Also where it succeeds or fails after we have stopped waiting for it.
+  attempt.then(
+    (socket) => socket.end(),
+    () => {},
+  );
   try {
-    const socket = await Promise.race([attempt, Bun.sleep(connectWithinMs)]);
-    socket?.end();
-    return socket !== undefined;
+    return (await Promise.race([attempt, Bun.sleep(connectWithinMs)])) !== undefined;
   } catch {
     return false;
   }

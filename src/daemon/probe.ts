@@ -1,6 +1,6 @@
 // What this machine says about its ports and processes: the real `Probe` of a world.
 
-import { birthmark, describe, exists, lineage } from "../system/processes.ts";
+import { birthmark, describe, lineage } from "../system/processes.ts";
 import { Fault } from "../contract/faults.ts";
 import { reasonOf, repositoryOf } from "../system/paths.ts";
 import { machine, type Listener } from "../system/machine.ts";
@@ -49,7 +49,8 @@ export function createProbe(clock: Clock): Probe {
   /** A process may hand its socket to a child and end; then it is looked up again. */
   function isKnown(inode: string): boolean {
     return (
-      sightings.get(inode)?.every(({ process: { pid } }) => pid === null || exists(pid)) === true
+      sightings.get(inode)?.every(({ process: { pid } }) => pid === null || machine.exists(pid)) ===
+      true
     );
   }
 

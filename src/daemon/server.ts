@@ -42,7 +42,8 @@ export function createApp(daemon: Daemon): Hono<RequestEnv> {
   });
   app.onError((error) => {
     const fault = asFault(error);
-    if (fault.status >= 500) daemon.log.failure(error);
+    // A refusal is the caller's to know; what nobody foresaw, or the disk refused, is ours.
+    if (fault.code === "internal" || fault.cause !== undefined) daemon.log.failure(error);
     return reply(daemon, fault.toBody(), fault.status);
   });
   return app;
@@ -62,7 +63,7 @@ async function answer(daemon: Daemon, name: OperationName, c: RequestContext): P
       signal: c.req.raw.signal,
       hold: c.env.transport === "tcp" ? c.env.hold : () => {},
     });
-    // Asked for at once: when somebody else's work has failed the turn, its promise is the one that says so.
+    // Asked for at once (an operation that waits lands its later work itself): when somebody else's work has failed the turn, its promise is the one that says so.
     stored = daemon.world.journal.landed();
     return reply(daemon, await result, 200);
   } finally {
@@ -165,7 +166,7 @@ function callerOf(c: RequestContext): Caller {
   const agent = readHeader(c, headers.agent, agentId);
   const caller = readHeader(c, headers.caller, callerId);
   const address = c.env.transport === "tcp" ? c.env.remoteAddress() : undefined;
-  return { agent, actor: agent ?? caller ?? address ?? "local" };
+  return { agent, id: caller, actor: agent ?? caller ?? address ?? "local" };
 }
 
 function readHeader(c: RequestContext, name: string, field: Field<string>): string | undefined {

@@ -14,6 +14,9 @@ const defaultTimeoutMs = 60_000;
 /** How often the machine is looked at while somebody waits. Half of it is the mean delay of the answer. */
 const lookEveryMs = 100;
 
+/** A look that has begun may take this long, also where less is left: its reason is worth more than the moment. */
+const leastLookMs = 250;
+
 /**
  * Answers when all of the services are healthy. Throws `timed_out` naming what is missing and why, `unavailable` where
  * the daemon stops meanwhile. A service need not be claimed yet.
@@ -26,19 +29,27 @@ export async function untilHealthy(
   hold();
   const start = performance.now(); // A wait is as long as it takes, whatever the clock says meanwhile.
   while (true) {
-    const looks = await Promise.all(ids.map((id) => look(daemon, id, signal)));
+    const leftMs = timeout === 0 ? Number.POSITIVE_INFINITY : start + timeout - performance.now();
+    const ends = [
+      signal,
+      daemon.stopping,
+      ...(Number.isFinite(leftMs) ? [AbortSignal.timeout(Math.max(leastLookMs, leftMs))] : []),
+    ];
+    const looks = await Promise.all(ids.map((id) => look(daemon, id, AbortSignal.any(ends))));
     const missing = looks.filter(isMissing);
     if (missing.length === 0) return { services: looks as Service[] };
-    const leftMs = timeout === 0 ? Number.POSITIVE_INFINITY : start + timeout - performance.now();
-    if (leftMs <= 0) throw notInTime(missing, timeout);
-    await pause(Math.min(lookEveryMs, leftMs), [signal, daemon.stopping]);
-    if (daemon.stopping.aborted)
-      throw new Fault("unavailable", "The daemon is stopping", {
-        details: { stopping: true },
-        hint: "it may be back in a moment: port-daddy status",
-      });
+    if (daemon.stopping.aborted) throw stopping();
     if (signal.aborted) throw new Fault("unavailable", "The caller has gone");
+    if (performance.now() - start >= timeout && timeout !== 0) throw notInTime(missing, timeout);
+    await pause(Math.min(lookEveryMs, leftMs), ends);
   }
+}
+
+function stopping(): Fault {
+  return new Fault("unavailable", "The daemon is stopping", {
+    details: { stopping: true },
+    hint: "it may be back in a moment: port-daddy status",
+  });
 }
 
 type Missing = { missing: string; reason: string };
@@ -54,7 +65,9 @@ async function look(
 ): Promise<Service | Missing> {
   const service = find(world, { id });
   if (!service) return { missing: id, reason: "nobody has claimed it" };
-  if (!world.probe.listening(lookEveryMs / 2).has(service.port)) {
+  // A connection is not tried before something listens: on a high port it could connect to itself.
+  const isElsewhere = service.health?.startsWith("http") === true;
+  if (!isElsewhere && !world.probe.listening(lookEveryMs / 2).has(service.port)) {
     return { missing: id, reason: `nothing listens on port ${service.port}` };
   }
   const reason = await unhealthy(service, signal);

@@ -9,8 +9,8 @@ export type Expected = {
   port: number;
   pid: number | null;
   cwd: string | null;
-  /** The actor that claimed it. */
-  claimer: string;
+  /** The caller id that claimed it. */
+  claimer: string | null;
   /** Since when it has been seen running; null before the first time. */
   seenAt: number | null;
 };
@@ -55,7 +55,8 @@ function isStranger(
 ): boolean {
   if (process.pid === null) return false;
   if (pid !== null) return !lineage.some((each) => each.startsWith(`${pid}.`));
-  if (lineage.includes(claimer.slice(claimer.lastIndexOf("#") + 1))) return false;
+  if (claimer !== null && lineage.includes(claimer.slice(claimer.lastIndexOf("#") + 1)))
+    return false;
   return cwd !== null && process.cwd !== null && !areRelated(world, cwd, process.cwd);
 }
 

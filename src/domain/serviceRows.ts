@@ -19,7 +19,7 @@ export type Row = {
   lastSeenAt: number;
   expiresAt: number | null;
   expiresMs: number | null;
-  claimer: string;
+  claimer: string | null;
   seenPid: number | null;
   seenMark: string | null;
   seenAt: number | null;

@@ -152,7 +152,7 @@ function begin(world: World, input: InputOf<"claim">, caller: Caller): Claimed {
     id: input.id,
     ...blank,
     agent: caller.agent ?? null,
-    claimer: caller.actor,
+    claimer: caller.id ?? null,
     createdAt: now,
     ...given(world, input),
     port: choice.port,
@@ -178,7 +178,7 @@ function repeat(world: World, held: Row, input: InputOf<"claim">): Claimed {
   const choice = mustMove(held, input) ? move(world, held, input) : { port: held.port };
   const row: Row = {
     ...held,
-    ...(choice.port !== held.port || held.silentSince !== null ? neverSeen : {}),
+    ...(choice.port === held.port && isServed(world, held) ? {} : neverSeen),
     ...renewal(world, held),
     ...given(world, input),
     port: choice.port,
@@ -187,6 +187,13 @@ function repeat(world: World, held: Row, input: InputOf<"claim">): Claimed {
   write(world, row, input.urls);
   ports.remember(world, row.id, row.port);
   return { ...toService(world, row, mergedUrls(held, input)), existing: true, ...choice };
+}
+
+/** Whether its own server, seen before, listens at this very moment. */
+function isServed(world: World, row: Row): boolean {
+  if (row.seenAt === null) return false;
+  world.probe.listening(0);
+  return listeners.view(world, row).own !== undefined;
 }
 
 function mergedUrls(held: Row, { urls }: Pick<InputOf<"claim">, "urls">): Record<string, string> {

@@ -34,8 +34,8 @@ export const migrations: readonly string[] = [
     expires_at   INTEGER,
     -- The span that a repeated claim renews.
     expires_ms   INTEGER,
-    -- Who claimed it: the process behind a command line is the last part of its caller id.
-    claimer      TEXT NOT NULL,
+    -- The caller id that claimed it, if one was given: its last part is the process behind the command.
+    claimer      TEXT,
     -- The process of its own that was last seen listening, and since when one has been; NULL before the first.
     seen_pid     INTEGER,
     seen_mark    TEXT,

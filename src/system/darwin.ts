@@ -2,6 +2,7 @@
 // not run on a Mac.
 
 import { dlopen, FFIType } from "bun:ffi";
+import { libcName } from "./libc.ts";
 import type { Listener, Machine, ProcessStat } from "./machine.ts";
 
 /** How long either program may take. */
@@ -11,6 +12,14 @@ export const darwin: Machine = {
   stat(pid) {
     const line = run(["ps", "-o", "pid=,ppid=,tty=,stat=,lstart=,comm=", "-p", String(pid)]);
     return parsePs(line, sessionOf(pid));
+  },
+  exists(pid) {
+    try {
+      process.kill(pid, 0);
+      return true;
+    } catch (error) {
+      return (error as { code?: string }).code === "EPERM";
+    }
   },
   commandWords(pid) {
     const line = run(["ps", "-ww", "-o", "command=", "-p", String(pid)]).trim();
@@ -86,7 +95,7 @@ let getsid: ((pid: number) => number) | undefined;
 
 /** ps shows a session as an address in the kernel, so it is asked for by getsid(2). */
 function sessionOf(pid: number): number {
-  getsid ??= dlopen("libSystem.dylib", { getsid: { args: [FFIType.i32], returns: FFIType.i32 } })
-    .symbols.getsid;
+  getsid ??= dlopen(libcName(), { getsid: { args: [FFIType.i32], returns: FFIType.i32 } }).symbols
+    .getsid;
   return getsid(pid);
 }

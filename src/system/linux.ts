@@ -2,6 +2,7 @@
 
 import * as fs from "node:fs";
 import { accountName } from "./accounts.ts";
+import { listeningSockets } from "./sockdiag.ts";
 import type { Listener, Machine, ProcessStat } from "./machine.ts";
 
 /** Ticks a second in /proc: USER_HZ, which is 100 on every Linux that Bun runs on. */
@@ -9,6 +10,14 @@ const ticksPerSecond = 100;
 
 export const linux: Machine = {
   stat: (pid) => parseStat(pid, readText(`/proc/${pid}/stat`)),
+  exists(pid) {
+    try {
+      fs.readlinkSync(`/proc/${pid}/exe`); // That of a zombie is gone.
+      return true;
+    } catch (error) {
+      return (error as { code?: string }).code === "EACCES";
+    }
+  },
   commandWords(pid) {
     const words = (readText(`/proc/${pid}/cmdline`) ?? "").replace(/\0+$/, "");
     return words === "" ? [] : words.split("\0");
@@ -17,10 +26,11 @@ export const linux: Machine = {
   userOf: (pid) => accountName(fs.statSync(`/proc/${pid}`, { throwIfNoEntry: false })?.uid),
   boot: () => (readText("/proc/sys/kernel/random/boot_id") ?? "").trim(),
   hostName: () => (readText("/proc/sys/kernel/hostname") ?? "localhost").trim(),
-  listeners: () => [
-    ...parseTable(readText("/proc/net/tcp")),
-    ...parseTable(readText("/proc/net/tcp6")),
-  ],
+  listeners: () =>
+    listeningSockets() ?? [
+      ...parseTable(readText("/proc/net/tcp")),
+      ...parseTable(readText("/proc/net/tcp6")),
+    ],
   owningProcesses(sockets) {
     const inodes = new Set(sockets.map(({ inode }) => inode));
     const owners = new Map<string, number[]>();

@@ -2,6 +2,7 @@
 
 import { dlopen, FFIType } from "bun:ffi";
 import * as fs from "node:fs";
+import { libcName } from "./libc.ts";
 import { openToAppend } from "./paths.ts";
 
 /** Operations of flock(2). */
@@ -47,10 +48,4 @@ function flock(descriptor: number, operation: number): number {
     flock: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
   }).symbols.flock;
   return loaded(descriptor, operation);
-}
-
-function libcName(): string {
-  if (process.platform === "darwin") return "libSystem.dylib";
-  const musl = `libc.musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`;
-  return fs.existsSync(`/lib/${musl}`) ? musl : "libc.so.6";
 }

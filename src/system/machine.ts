@@ -6,6 +6,8 @@ import { linux } from "./linux.ts";
 export type Machine = {
   /** `undefined` where there is no such process, or it is not ours to see. */
   stat(pid: number): ProcessStat | undefined;
+  /** Whether there is such a process, and it is no zombie: the cheapest question that can be asked of one we may see. */
+  exists(pid: number): boolean;
   /** The words of a process's command line; none where they cannot be seen. */
   commandWords(pid: number): string[];
   directoryOf(pid: number): string | undefined;

@@ -32,16 +32,6 @@ export function* ancestors(pid: number): Generator<ProcessStat> {
   }
 }
 
-/** Whether there is such a process, of whomever; the cheapest question that can be asked. */
-export function exists(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as { code?: string }).code === "EPERM";
-  }
-}
-
 /** Command line, directory, user and start of a process; null for what cannot be seen. */
 export function describe(pid: number): ProcessInfo {
   const found = stat(pid);

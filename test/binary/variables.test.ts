@@ -170,13 +170,13 @@ describe("env, with hostile names and values,", () => {
     }
   });
 
-  test("a file of variables: sh reads --format dotenv as well, where a single quote is %27", async () => {
+  test("a file of variables: sh reads --format dotenv as well, where a quote and a dollar are in the URL's own escapes", async () => {
     const line = `port-daddy env -e tunnel --format dotenv >.env; set -a; . ./.env; env -0`;
     const { code, out, err } = await home.shell(line);
     expect({ code, err }).toEqual({ code: 0, err: "" });
     const expected = Object.entries(variables).map(([name, value]) => [
       name,
-      value.replaceAll("'", "%27"),
+      value.replaceAll("'", "%27").replaceAll("$", "%24"),
     ]);
     expect(exported(out)).toEqual(Object.fromEntries(expected));
   });
@@ -187,7 +187,10 @@ describe("env, with hostile names and values,", () => {
     const { out } = await home.shell(`node --env-file=.env -e '${script}'`);
     const read = JSON.parse(out);
     for (const [name, value] of Object.entries(variables))
-      expect([name, read[name]]).toEqual([name, value.replaceAll("'", "%27")]);
+      expect([name, read[name]]).toEqual([
+        name,
+        value.replaceAll("'", "%27").replaceAll("$", "%24"),
+      ]);
   });
 
   test("--format github is a line for each, as it is", async () => {

@@ -99,8 +99,6 @@ for (const [shell, ...options] of [
   ["bash", "--posix", "-u"],
   ["zsh", "-f"],
   ["zsh", "-f", "-o", "extendedglob", "-o", "nounset"],
-  ["ksh"],
-  ["busybox", "sh"],
 ] as string[][]) {
   const command = [shell!, ...options];
   describe(command.join(" "), () => {
@@ -183,16 +181,6 @@ describe("PowerShell", () => {
   test("reads hostile values as they are, by its grammar", () =>
     expect(byGrammar(hostile)).toEqual(hostile));
   test("reads any value as it is, by its grammar", () => holdsForAny(byGrammar));
-
-  test.skipIf(isMissing("pwsh"))("reads hostile values as they are", () => {
-    const script = `${textOf("powershell", hostile)}Get-ChildItem env: | ConvertTo-Json`;
-    const rows = JSON.parse(run(["pwsh", "-NoProfile", "-Command", "-"], script)) as {
-      Name: string;
-      Value: string;
-    }[];
-    const read = Object.fromEntries(rows.map(({ Name, Value }) => [Name, Value]));
-    expect(read).toMatchObject(hostile);
-  });
 });
 
 describe("dotenv", () => {
@@ -204,10 +192,13 @@ describe("dotenv", () => {
         return [name!, value!];
       }),
     );
-  /** In a URL `%27` is a single quote. */
+  /** In a URL `%27` is a single quote and `%24` a dollar. */
   const escaped = (variables: Variables): Variables =>
     Object.fromEntries(
-      Object.entries(variables).map(([name, value]) => [name, value.replaceAll("'", "%27")]),
+      Object.entries(variables).map(([name, value]) => [
+        name,
+        value.replaceAll("'", "%27").replaceAll("$", "%24"),
+      ]),
     );
 
   test("is a line each, in quotes that no value can leave", () => {

@@ -212,7 +212,7 @@ describe("env", () => {
       "dotenv",
       [
         "MYAPP_API_FEATURE_AUTH_PORT='3100'",
-        "MYAPP_API_FEATURE_AUTH_URL='https://a.example.com/?q=%27$HOME%27'",
+        "MYAPP_API_FEATURE_AUTH_URL='https://a.example.com/?q=%27%24HOME%27'",
         "MYAPP_WEB_PORT='3101'",
         "_3D_PORT='3102'",
       ],

@@ -7,7 +7,8 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { accountName } from "../../src/system/accounts.ts";
 import { parseTable } from "../../src/system/linux.ts";
-import { machine } from "../../src/system/machine.ts";
+import { machine, type Listener } from "../../src/system/machine.ts";
+import { listeningSockets } from "../../src/system/sockdiag.ts";
 import { listenersOn } from "../../src/system/sockets.ts";
 
 // Linux 6.1, less the last columns: two listeners, a connection, and one that is closing.
@@ -101,4 +102,25 @@ describe("who listens on a port", () => {
     await new Promise((done) => server.close(done));
     expect(listenersOn(port)).toEqual([]);
   });
+});
+
+test("what the kernel says of listening sockets is what its tables say", () => {
+  const listeners = ["127.0.0.1", "::1", "0.0.0.0"].map((hostname) =>
+    Bun.listen({ hostname, port: 0, socket: { data() {} } }),
+  );
+  const ports = listeners.map(({ port }) => port);
+  const own = (rows: Listener[]) =>
+    rows
+      .filter(({ port }) => ports.includes(port))
+      .map((row) => JSON.stringify(row, ["port", "uid", "inode"]))
+      .sort();
+  const tables = ["/proc/net/tcp", "/proc/net/tcp6"].flatMap((file) =>
+    parseTable(fs.readFileSync(file, "utf8")),
+  );
+  const asked = listeningSockets();
+  for (const listener of listeners) listener.stop(true);
+  expect(own(tables)).toHaveLength(3);
+  // Some sandboxes do not let anybody ask; then the tables are read.
+  if (asked) expect(own(asked)).toEqual(own(tables));
+  expect(own(machine.listeners())).toEqual([]);
 });

@@ -98,8 +98,10 @@ function variablesOf(
   { port, urls }: Service,
   environment: string,
 ): Record<string, string> {
-  const url = urls[environment];
-  return { [`${name}_PORT`]: String(port), ...(url !== undefined && { [`${name}_URL`]: url }) };
+  return {
+    [`${name}_PORT`]: String(port),
+    ...(Object.hasOwn(urls, environment) && { [`${name}_URL`]: urls[environment]! }),
+  };
 }
 
 function tellAbsence(count: number, pattern: string | undefined, { terminal }: Context): void {
