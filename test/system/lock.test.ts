@@ -69,11 +69,22 @@ test("it excludes the process that has it, too", () => {
 
 test("a refusal leaves no open file behind", () => {
   const held = tryLock(file)!;
-  const before = fs.readdirSync("/proc/self/fd").length;
   for (let i = 0; i < 10; i++) expect(tryLock(file)).toBeUndefined();
-  expect(fs.readdirSync("/proc/self/fd")).toHaveLength(before);
+  expect(descriptorsOf(file)).toBe(1);
   held.free();
+  expect(descriptorsOf(file)).toBe(0);
 });
+
+/** How many descriptors of this process are open on a file. */
+function descriptorsOf(target: string): number {
+  return fs.readdirSync("/proc/self/fd").filter((descriptor) => {
+    try {
+      return fs.readlinkSync(`/proc/self/fd/${descriptor}`) === target;
+    } catch {
+      return false; // Closed since the listing.
+    }
+  }).length;
+}
 
 test("its file is this user's alone, and stays: removing it would let two hold it", () => {
   expect(fs.statSync(file).mode & 0o777).toBe(0o600);
