@@ -5,7 +5,6 @@ import * as duration from "./contract/duration.ts";
 import { Fault } from "./contract/faults.ts";
 import type { Range } from "./contract/range.ts";
 import {
-  agentId,
   checkText,
   integer,
   oneOf,
@@ -14,6 +13,7 @@ import {
   type Field,
   type ValueOf,
 } from "./contract/fields.ts";
+import { agentId } from "./contract/values.ts";
 
 type Setting<T> = {
   summary: string;

@@ -1,11 +1,8 @@
 // The nouns, as answers carry them. Each is said once, as fields; its type is inferred.
 
 import {
-  agentId,
   boolean,
   described,
-  identity,
-  instant,
   integer,
   list,
   map,
@@ -13,14 +10,13 @@ import {
   object,
   oneOf,
   optional,
-  pid,
-  port,
   record,
   text,
   url,
   type Field,
   type ValueOf,
 } from "./fields.ts";
+import { agentId, identity, instant, pid, port } from "./values.ts";
 import { loopbackNames } from "./loopback.ts";
 
 /** The most that a claim's `metadata` may take, written out as JSON. */

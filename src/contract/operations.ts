@@ -3,23 +3,15 @@
 
 import * as entities from "./entities.ts";
 import {
-  agentId,
   boolean,
   described,
-  identity,
-  instant,
   integer,
   list,
   map,
   object,
   optional,
-  pattern,
-  pid,
-  port,
-  portRange,
   record,
   span,
-  tenYearsMs,
   text,
   waitSpan,
   type Field,
@@ -27,6 +19,7 @@ import {
   type ValueOf,
   type ValuesOf,
 } from "./fields.ts";
+import { agentId, identity, instant, pattern, pid, port, portRange, tenYearsMs } from "./values.ts";
 
 export type Operation<S extends Shape = Shape, A = any> = {
   method: "GET" | "POST" | "PUT" | "DELETE";

@@ -20,6 +20,14 @@ export type RequestEnv = {
       };
 };
 
+/** What an operation that waits must know of its request. */
+export type HeldRequest = {
+  /** Aborted when the caller has gone. */
+  signal: AbortSignal;
+  /** Says that the answer may take long. */
+  hold: () => void;
+};
+
 /** The most that a request's body may hold. */
 export const maxBodyBytes = 256 * 1024;
 

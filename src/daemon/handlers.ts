@@ -7,7 +7,7 @@ import * as services from "../domain/services.ts";
 import type { Caller } from "../world.ts";
 import type { Daemon } from "./daemon.ts";
 import { openapi } from "./openapi.ts";
-import type { HeldRequest } from "./server.ts";
+import type { HeldRequest } from "./address.ts";
 import { untilHealthy } from "./waiting.ts";
 
 type Handler<N extends OperationName> = (

@@ -2,7 +2,8 @@
 
 import { Hono, type Context } from "hono";
 import { asFault, Fault } from "../contract/faults.ts";
-import { agentId, callerId, checkShape, checkText, type Field } from "../contract/fields.ts";
+import { checkShape, checkText, type Field } from "../contract/fields.ts";
+import { agentId, callerId } from "../contract/values.ts";
 import { parseJson } from "../contract/json.ts";
 import { buildLabel, headers, settingsLabel } from "../contract/headers.ts";
 import {
@@ -15,18 +16,10 @@ import {
 import type { Range } from "../contract/range.ts";
 import type { Caller } from "../world.ts";
 import { socketFile } from "../system/paths.ts";
-import { maxBodyBytes, type RequestEnv } from "./address.ts";
+import { maxBodyBytes, type HeldRequest, type RequestEnv } from "./address.ts";
 import type { Daemon } from "./daemon.ts";
 import { guard } from "./guard.ts";
 import { handlers } from "./handlers.ts";
-
-/** What an operation that waits must know of its request. */
-export type HeldRequest = {
-  /** Aborted when the caller has gone. */
-  signal: AbortSignal;
-  /** Says that the answer may take long. */
-  hold: () => void;
-};
 
 type RequestContext = Context<RequestEnv>;
 

@@ -7,7 +7,7 @@ import type { InputOf, OutputOf } from "../contract/operations.ts";
 import { find } from "../domain/services.ts";
 import type { Daemon } from "./daemon.ts";
 import { unhealthy } from "./health.ts";
-import type { HeldRequest } from "./server.ts";
+import type { HeldRequest } from "./address.ts";
 
 const defaultTimeoutMs = 60_000;
 

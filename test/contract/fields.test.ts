@@ -9,7 +9,6 @@ import {
   check,
   checkShape,
   checkText,
-  identity,
   integer,
   list,
   map,
@@ -17,16 +16,13 @@ import {
   object,
   oneOf,
   optional,
-  pattern,
-  pid,
-  port,
-  portRange,
   record,
   span,
   text,
   url,
   type Field,
 } from "../../src/contract/fields.ts";
+import { identity, pattern, pid, port, portRange } from "../../src/contract/values.ts";
 
 const summary = "A value";
 const hour = 3_600_000;

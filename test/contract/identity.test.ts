@@ -2,7 +2,7 @@
 
 import { expect, test } from "bun:test";
 import * as fc from "fast-check";
-import { identity } from "../../src/contract/fields.ts";
+import { identity } from "../../src/contract/values.ts";
 import { isIdentity } from "../../src/contract/identity.ts";
 
 const starts = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_";

@@ -6,11 +6,11 @@ import {
   integer,
   nullable,
   oneOf,
-  port,
   text,
   type Field,
   type Schema,
 } from "../../src/contract/fields.ts";
+import { port } from "../../src/contract/values.ts";
 import { operations, type Operation } from "../../src/contract/operations.ts";
 
 const summary = "A value";

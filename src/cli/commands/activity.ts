@@ -1,7 +1,8 @@
 // log, whoami.
 
 import { sentenceOf } from "../../contract/events.ts";
-import { span, tenYearsMs } from "../../contract/fields.ts";
+import { span } from "../../contract/fields.ts";
+import { tenYearsMs } from "../../contract/values.ts";
 import { operations } from "../../contract/operations.ts";
 import { command } from "../command.ts";
 import { dateTime, plain, toJson } from "../render.ts";

@@ -3,7 +3,8 @@
 import { homeDirectory } from "../../config.ts";
 import type { Claimed, Listener, PortReport, Service } from "../../contract/entities.ts";
 import { Fault } from "../../contract/faults.ts";
-import { boolean, checkText, port as portField } from "../../contract/fields.ts";
+import { boolean, checkText } from "../../contract/fields.ts";
+import { port as portField } from "../../contract/values.ts";
 import { operations } from "../../contract/operations.ts";
 import { isPattern, matchesEverything } from "../../contract/pattern.ts";
 import { command, type Context } from "../command.ts";
