@@ -51,8 +51,18 @@ export type Command<F extends Shape = Shape> = {
   run(invocation: Invocation<F>, context: Context): Promise<number | void> | number | void;
 };
 
-export function command<F extends Shape>(row: Command<F>): Command<F> {
-  return row;
+/** A command whose flags are made when they are first asked for: of all commands, one is run. */
+export function command<F extends Shape>(
+  row: Omit<Command<F>, "flags"> & { flags: () => F },
+): Command<F> {
+  const { flags, ...words } = row;
+  let made: F | undefined;
+  return {
+    ...words,
+    get flags() {
+      return (made ??= flags());
+    },
+  };
 }
 
 /** One letter for a flag that many commands have; the same letter everywhere. */

@@ -32,8 +32,21 @@ export type Operation<S extends Shape = Shape, A = any> = {
   output: Field<A>;
 };
 
-function operation<S extends Shape, A>(row: Operation<S, A>): Operation<S, A> {
-  return row;
+/** A row whose fields are made when they are first asked for: a command loads the table and needs one row of it. */
+function operation<S extends Shape, A>(
+  row: Omit<Operation<S, A>, "input" | "output"> & { input: () => S; output: () => Field<A> },
+): Operation<S, A> {
+  const { input, output, ...words } = row;
+  let [fields, answer]: [S?, Field<A>?] = [];
+  return {
+    ...words,
+    get input() {
+      return (fields ??= input());
+    },
+    get output() {
+      return (answer ??= output());
+    },
+  };
 }
 
 const count = integer({ summary: "How many", min: 0, max: Number.MAX_SAFE_INTEGER });
@@ -47,7 +60,7 @@ const expires = span({
 });
 
 /** What a claim may say beside the identity; given again, it replaces what was there. */
-const claimInput = {
+const claimInput = () => ({
   range: optional(described(portRange, "Acceptable port range")),
   expires: optional(expires),
   pid: optional(described(pid, "Free it when this process has died")),
@@ -65,7 +78,7 @@ const claimInput = {
   metadata: optional(
     object({ summary: "Anything else worth keeping", maxBytes: entities.maxMetadataBytes }),
   ),
-};
+});
 
 export const operations = {
   health: operation({
@@ -73,50 +86,54 @@ export const operations = {
     path: "/health",
     group: "Health & Status",
     summary: "Health check, with what is held at the moment",
-    input: {},
-    output: record(
-      {
-        status: text({ summary: "Always ok: a daemon that is not does not answer", max: 10 }),
-        version: name("The daemon's version"),
-        pid,
-        uptimeMs: count,
-        services: count,
-      },
-      { summary: "The daemon is up" },
-    ),
+    input: () => ({}),
+    output: () =>
+      record(
+        {
+          status: text({ summary: "Always ok: a daemon that is not does not answer", max: 10 }),
+          version: name("The daemon's version"),
+          pid,
+          uptimeMs: count,
+          services: count,
+        },
+        { summary: "The daemon is up" },
+      ),
   }),
   version: operation({
     method: "GET",
     path: "/version",
     group: "Health & Status",
     summary: "Version, code hash and the settings in force",
-    input: {},
-    output: record(
-      {
-        version: name("The daemon's version"),
-        codeHash: text({ summary: "12 hex digits over the sources built in", max: 12 }),
-        api: integer({ summary: "Grows when an answer changes its meaning", min: 1, max: 1 }),
-        pid,
-        uid: integer({ summary: "The user it runs as", min: 0, max: 2 ** 32 }),
-        startedAt: instant,
-        port: optional(described(port, "Its TCP port; left out where it serves its socket alone")),
-        wantedPort: integer({
-          summary: "The TCP port it was set to; 0 is any free one",
-          min: 0,
-          max: 65_535,
-        }),
-        range: text({ summary: "First and last port given out", max: 11 }),
-        home: text({ summary: "Its state directory", max: 4096 }),
-      },
-      { summary: "What is in force" },
-    ),
+    input: () => ({}),
+    output: () =>
+      record(
+        {
+          version: name("The daemon's version"),
+          codeHash: text({ summary: "12 hex digits over the sources built in", max: 12 }),
+          api: integer({ summary: "Grows when an answer changes its meaning", min: 1, max: 1 }),
+          pid,
+          uid: integer({ summary: "The user it runs as", min: 0, max: 2 ** 32 }),
+          startedAt: instant,
+          port: optional(
+            described(port, "Its TCP port; left out where it serves its socket alone"),
+          ),
+          wantedPort: integer({
+            summary: "The TCP port it was set to; 0 is any free one",
+            min: 0,
+            max: 65_535,
+          }),
+          range: text({ summary: "First and last port given out", max: 11 }),
+          home: text({ summary: "Its state directory", max: 4096 }),
+        },
+        { summary: "What is in force" },
+      ),
   }),
   activity: operation({
     method: "GET",
     path: "/activity",
     group: "Health & Status",
     summary: "Activity log, newest first",
-    input: {
+    input: () => ({
       limit: optional(integer({ summary: "At most this many entries (100)", min: 1, max: 1000 })),
       action: optional(
         text({ summary: "Only this action, such as claim", max: 100, placeholder: "<action>" }),
@@ -128,30 +145,32 @@ export const operations = {
       since: optional(described(instant, "Not before this instant")),
       until: optional(described(instant, "Before this instant")),
       before: optional(described(count, "Only entries with a smaller id, for the next page")),
-    },
-    output: record(
-      { entries: list(entities.activityEntry, { summary: "Newest first", max: 1000 }), count },
-      { summary: "What happened" },
-    ),
+    }),
+    output: () =>
+      record(
+        { entries: list(entities.activityEntry, { summary: "Newest first", max: 1000 }), count },
+        { summary: "What happened" },
+      ),
   }),
   openapi: operation({
     method: "GET",
     path: "/openapi.json",
     group: "Health & Status",
     summary: "This interface as an OpenAPI 3.1 document",
-    input: {},
-    output: object({ summary: "The document", maxBytes: 2 ** 20 }),
+    input: () => ({}),
+    output: () => object({ summary: "The document", maxBytes: 2 ** 20 }),
   }),
   shutdown: operation({
     method: "POST",
     path: "/shutdown",
     group: "Health & Status",
     summary: "Stop the daemon",
-    input: {},
-    output: record(
-      { stopping: boolean({ summary: "True: it ends in a moment" }), pid },
-      { summary: "It stops" },
-    ),
+    input: () => ({}),
+    output: () =>
+      record(
+        { stopping: boolean({ summary: "True: it ends in a moment" }), pid },
+        { summary: "It stops" },
+      ),
   }),
 
   claim: operation({
@@ -159,92 +178,98 @@ export const operations = {
     path: "/claim/:id",
     group: "Services",
     summary: "Claim a port for a service",
-    input: {
+    input: () => ({
       id: identity,
       port: optional(described(port, "Request a specific port")),
-      ...claimInput,
-    },
-    output: entities.claimed,
+      ...claimInput(),
+    }),
+    output: () => entities.claimed,
   }),
   claimAll: operation({
     method: "POST",
     path: "/claim",
     group: "Services",
     summary: "Claim ports for several services: all or none",
-    input: {
+    input: () => ({
       ids: list(identity, { summary: "The identities", min: 1, max: 100 }),
-      ...claimInput,
-    },
-    output: record(
-      { services: list(entities.claimed, { summary: "In the order asked for", max: 100 }) },
-      { summary: "The claims" },
-    ),
+      ...claimInput(),
+    }),
+    output: () =>
+      record(
+        { services: list(entities.claimed, { summary: "In the order asked for", max: 100 }) },
+        { summary: "The claims" },
+      ),
   }),
   release: operation({
     method: "DELETE",
     path: "/release/:id",
     group: "Services",
     summary: "Release port(s) by identity or pattern",
-    input: {
+    input: () => ({
       id: described(pattern, "An identity, or a pattern"),
       port: optional(described(port, "Only if it still holds this port")),
       dryRun: optional(boolean({ summary: "Only say what would be released" })),
-    },
-    output: record(
-      {
-        released: count,
-        dryRun: boolean({ summary: "True where nothing was done" }),
-        services: list(entities.freed, { summary: "What was (or would be) released", max: 65_535 }),
-      },
-      { summary: "What was released" },
-    ),
+    }),
+    output: () =>
+      record(
+        {
+          released: count,
+          dryRun: boolean({ summary: "True where nothing was done" }),
+          services: list(entities.freed, {
+            summary: "What was (or would be) released",
+            max: 65_535,
+          }),
+        },
+        { summary: "What was released" },
+      ),
   }),
   services: operation({
     method: "GET",
     path: "/services",
     group: "Services",
     summary: "List services",
-    input: {
+    input: () => ({
       pattern: optional(pattern),
       status: optional(described(entities.serviceStatus, "Only those of this status")),
       port: optional(described(port, "Only the one that holds this port")),
       agent: optional(described(agentId, "Only those of this agent")),
-    },
-    output: record(
-      { services: list(entities.service, { summary: "By identity", max: 65_535 }), count },
-      { summary: "The services" },
-    ),
+    }),
+    output: () =>
+      record(
+        { services: list(entities.service, { summary: "By identity", max: 65_535 }), count },
+        { summary: "The services" },
+      ),
   }),
   service: operation({
     method: "GET",
     path: "/services/:id",
     group: "Services",
     summary: "Get service details",
-    input: { id: identity },
-    output: entities.service,
+    input: () => ({ id: identity }),
+    output: () => entities.service,
   }),
   setEndpoint: operation({
     method: "PUT",
     path: "/services/:id/endpoints/:env",
     group: "Services",
     summary: "Set the URL of a service in an environment",
-    input: { id: identity, env: entities.settableEnvironment, url: entities.endpointUrl },
-    output: entities.service,
+    input: () => ({ id: identity, env: entities.settableEnvironment, url: entities.endpointUrl }),
+    output: () => entities.service,
   }),
   unsetEndpoint: operation({
     method: "DELETE",
     path: "/services/:id/endpoints/:env",
     group: "Services",
     summary: "Remove the URL of a service in an environment",
-    input: { id: identity, env: entities.settableEnvironment },
-    output: entities.service,
+    input: () => ({ id: identity, env: entities.settableEnvironment }),
+    output: () => entities.service,
   }),
   wait: operation({
     method: "GET",
     path: "/wait",
     group: "Services",
     summary: "Wait for service(s) to become healthy",
-    input: {
+    input: () => ({
       id: list(identity, { summary: "The identities, claimed already or not", min: 1, max: 100 }),
       timeout: optional(
         waitSpan({
@@ -253,19 +278,20 @@ export const operations = {
           max: 24 * 3_600_000,
         }),
       ),
-    },
-    output: record(
-      { services: list(entities.service, { summary: "In the order asked for", max: 100 }) },
-      { summary: "All of them are healthy" },
-    ),
+    }),
+    output: () =>
+      record(
+        { services: list(entities.service, { summary: "In the order asked for", max: 100 }) },
+        { summary: "All of them are healthy" },
+      ),
   }),
   port: operation({
     method: "GET",
     path: "/ports/:port",
     group: "Services",
     summary: "Show who has a port: identity, process, directory, since when",
-    input: { port },
-    output: entities.portReport,
+    input: () => ({ port }),
+    output: () => entities.portReport,
   }),
 };
 

@@ -1,8 +1,7 @@
 // macOS, by ps(1) and lsof(8), in the forms that their manuals promise. Written and tested on recorded output; it has
 // not run on a Mac.
 
-import { dlopen, FFIType } from "bun:ffi";
-import { libcName } from "./libc.ts";
+import { int, loadLibc } from "./libc.ts";
 import type { Listener, Machine, ProcessStat } from "./machine.ts";
 
 /** How long either program may take. */
@@ -95,7 +94,6 @@ let getsid: ((pid: number) => number) | undefined;
 
 /** ps shows a session as an address in the kernel, so it is asked for by getsid(2). */
 function sessionOf(pid: number): number {
-  getsid ??= dlopen(libcName(), { getsid: { args: [FFIType.i32], returns: FFIType.i32 } }).symbols
-    .getsid;
+  getsid ??= loadLibc({ getsid: { args: [int], returns: int } }).getsid;
   return getsid(pid);
 }

@@ -1,8 +1,7 @@
 // A lock that the kernel holds for as long as this process lives: flock(2) on a file. It cannot be left behind.
 
-import { dlopen, FFIType } from "bun:ffi";
 import * as fs from "node:fs";
-import { libcName } from "./libc.ts";
+import { int, loadLibc } from "./libc.ts";
 import { openToAppend } from "./paths.ts";
 
 /** Operations of flock(2). */
@@ -44,8 +43,6 @@ export function isLocked(file: string): boolean {
 let loaded: ((descriptor: number, operation: number) => number) | undefined;
 
 function flock(descriptor: number, operation: number): number {
-  loaded ??= dlopen(libcName(), {
-    flock: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
-  }).symbols.flock;
+  loaded ??= loadLibc({ flock: { args: [int, int], returns: int } }).flock;
   return loaded(descriptor, operation);
 }

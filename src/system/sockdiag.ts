@@ -1,8 +1,7 @@
 // The listening TCP sockets, asked of the kernel by sock_diag(7): only those, where a read of /proc/net/tcp walks the
 // whole table of connections (3.5 ms on a machine with 24 GB, however few there are; this takes 0.2 ms for 300 sockets).
 
-import { dlopen, FFIType } from "bun:ffi";
-import { libcName } from "./libc.ts";
+import { int, loadLibc, pointer, size } from "./libc.ts";
 import type { Listener } from "./machine.ts";
 
 // From the kernel's headers: socket.h, netlink.h, sock_diag.h, inet_diag.h, tcp_states.h.
@@ -41,9 +40,9 @@ function ask({ send, receive }: Channel, addressFamily: number): Listener[] {
   send(request(addressFamily));
   const found: Listener[] = [];
   while (true) {
-    const size = receive(answers);
-    const view = new DataView(answers.buffer, 0, size);
-    for (let start = 0; start + headerBytes <= size;) {
+    const received = receive(answers);
+    const view = new DataView(answers.buffer, 0, received);
+    for (let start = 0; start + headerBytes <= received;) {
       const length = view.getUint32(start, true);
       const type = view.getUint16(start + 4, true);
       if (type === doneMessage) return found;
@@ -72,24 +71,22 @@ function request(addressFamily: number): Uint8Array {
 }
 
 function open(): Channel {
-  const int = FFIType.i32;
-  const { socket, send, recv } = dlopen(libcName(), {
+  const { socket, send, recv } = loadLibc({
     socket: { args: [int, int, int], returns: int },
-    send: { args: [int, FFIType.ptr, FFIType.u64, int], returns: FFIType.i64_fast },
-    recv: { args: [int, FFIType.ptr, FFIType.u64, int], returns: FFIType.i64_fast },
-  }).symbols;
+    send: { args: [int, pointer, size, int], returns: int },
+    recv: { args: [int, pointer, size, int], returns: int },
+  });
   const descriptor = socket(family.netlink, rawCloseOnExec, sockDiagProtocol);
   if (descriptor < 0) throw new Error("no netlink");
   return {
     send(bytes) {
-      if (Number(send(descriptor, bytes, bytes.length, 0)) !== bytes.length)
-        throw new Error("not sent");
+      if (send(descriptor, bytes, bytes.length, 0) !== bytes.length) throw new Error("not sent");
     },
     receive(into) {
       // The kernel writes the first part of a dump before `send` returns, and each further one when the last is read.
-      const size = Number(recv(descriptor, into, into.length, withoutWaiting));
-      if (size <= 0) throw new Error("no answer");
-      return size;
+      const received = recv(descriptor, into, into.length, withoutWaiting);
+      if (received <= 0) throw new Error("no answer");
+      return received;
     },
   };
 }

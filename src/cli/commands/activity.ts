@@ -7,24 +7,22 @@ import { operations } from "../../contract/operations.ts";
 import { command } from "../command.ts";
 import { dateTime, plain, toJson } from "../render.ts";
 
-const { limit, action, targetId, actor } = operations.activity.input;
-
 export const log = command({
   name: "log",
   group: "Coordination",
   summary: "View activity log",
-  flags: {
-    limit,
-    action,
-    target: targetId,
-    actor,
+  flags: () => ({
+    limit: operations.activity.input.limit,
+    action: operations.activity.input.action,
+    target: operations.activity.input.targetId,
+    actor: operations.activity.input.actor,
     since: span({
       summary: "Only the last while, such as 2h",
       min: 1,
       max: tenYearsMs,
       placeholder: "<dur>",
     }),
-  },
+  }),
   examples: [
     "port-daddy log --limit 20",
     "port-daddy log --action claim",
@@ -52,7 +50,7 @@ export const whoami = command({
   name: "whoami",
   group: "Coordination",
   summary: "Show what this command line is called: the agent, or the process behind it",
-  flags: {},
+  flags: () => ({}),
   run({ flags: { json, quiet } }, { config, callerId, terminal }) {
     const caller = callerId();
     const { agent } = config;

@@ -16,7 +16,7 @@ export const start = command({
   name: "start",
   group: "Daemon",
   summary: "Start the daemon",
-  flags: {},
+  flags: () => ({}),
   async run({ flags }, context) {
     refuseRemote(context, "start");
     const running = await findDaemon(context.config);
@@ -30,7 +30,7 @@ export const stop = command({
   name: "stop",
   group: "Daemon",
   summary: "Stop the daemon",
-  flags: {},
+  flags: () => ({}),
   async run({ flags: { json, quiet } }, { config, terminal }) {
     const version = await stopDaemon(config);
     if (json)
@@ -48,7 +48,7 @@ export const restart = command({
   name: "restart",
   group: "Daemon",
   summary: "Restart the daemon",
-  flags: {},
+  flags: () => ({}),
   async run({ flags }, context) {
     refuseRemote(context, "restart");
     const stopped = await stopDaemon(context.config);
@@ -65,7 +65,7 @@ export const status = command({
   name: "status",
   group: "Daemon",
   summary: "Check if daemon is running",
-  flags: {},
+  flags: () => ({}),
   async run({ flags: { json, quiet } }, context) {
     const { terminal, runningDaemon } = context;
     const daemon = runningDaemon();
@@ -81,10 +81,10 @@ export const logs = command({
   name: "logs",
   group: "Daemon",
   summary: "Show the daemon's own log",
-  flags: {
+  flags: () => ({
     lines: integer({ summary: "The last n lines (50)", min: 1, max: 100_000 }),
     follow: boolean({ summary: "Go on with what is written, until interrupted" }),
-  },
+  }),
   async run({ flags: { lines = 50, follow } }, { config, terminal }) {
     const file = paths.logFile(config.home);
     if (!fs.statSync(file, { throwIfNoEntry: false })?.isFile()) {
@@ -102,7 +102,7 @@ export const version = command({
   name: "version",
   group: "Daemon",
   summary: "Show the version of this command and of the daemon",
-  flags: {},
+  flags: () => ({}),
   async run({ flags: { json, quiet } }, { config, terminal }) {
     if (quiet) return terminal.out(build.version);
     const running = await findDaemon(config);
@@ -118,7 +118,7 @@ export const daemon = command({
   name: "daemon",
   group: "Daemon",
   summary: "Run the daemon in the foreground, for a service manager",
-  flags: {},
+  flags: () => ({}),
   async run({ flags: { json } }, context) {
     try {
       await context.runDaemon((version, notices) => {

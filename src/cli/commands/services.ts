@@ -20,24 +20,23 @@ import {
   toJson,
 } from "../render.ts";
 
-const { port, ...claimFlags } = pick(operations.claim.input, [
-  "port",
-  "range",
-  "expires",
-  "pid",
-  "agent",
-  "cmd",
-  "cwd",
-  "health",
-  "metadata",
-]);
-
 export const claim = command({
   name: "claim",
   args: "<id> [...ids]",
   group: "Services",
   summary: operations.claim.summary,
-  flags: { port, ...claimFlags },
+  flags: () =>
+    pick(operations.claim.input, [
+      "port",
+      "range",
+      "expires",
+      "pid",
+      "agent",
+      "cmd",
+      "cwd",
+      "health",
+      "metadata",
+    ]),
   examples: [
     "port-daddy claim myapp:api",
     'vite --port "$(port-daddy claim myapp -q)"',
@@ -63,7 +62,7 @@ export const claim = command({
 /** Where the command was typed, if it can be said: the directory may be gone, or have a name that cannot be kept. */
 function currentDirectory(): string | undefined {
   try {
-    return claimFlags.cwd.accept(process.cwd(), "cwd");
+    return operations.claim.input.cwd.accept(process.cwd(), "cwd");
   } catch {
     return undefined;
   }
@@ -106,11 +105,11 @@ export const release = command({
   args: "<id>",
   group: "Services",
   summary: operations.release.summary,
-  flags: {
+  flags: () => ({
     port: operations.release.input.port,
     dryRun: operations.release.input.dryRun,
     force: boolean({ summary: "Allow a pattern of stars alone, which releases everything" }),
-  },
+  }),
   examples: [
     "port-daddy release myapp:api",
     "port-daddy release 'myapp:*:feature-auth'",
@@ -151,7 +150,7 @@ export const find = command({
   args: "[pattern]",
   group: "Services",
   summary: `${operations.services.summary} (default: all)`,
-  flags: pick(operations.services.input, ["status", "port", "agent"]),
+  flags: () => pick(operations.services.input, ["status", "port", "agent"]),
   examples: [
     "port-daddy find 'myapp:*'",
     "port-daddy find '*:api:*'",
@@ -213,7 +212,7 @@ export const who = command({
   args: "<port>",
   group: "Services",
   summary: operations.port.summary,
-  flags: {},
+  flags: () => ({}),
   examples: ["port-daddy who 3100"],
   async run({ args: [text = ""], flags: { json, quiet } }, { daemon, terminal }) {
     const report = await daemon.call("port", { port: checkText(portField, text, "port") });

@@ -13,11 +13,11 @@ export const url = command({
   args: "<id>",
   group: "Services",
   summary: "Get the URL for a service",
-  flags: {
+  flags: () => ({
     env: environmentName,
     set: described(operations.setEndpoint.input.url, "Set the URL of that environment"),
     unset: boolean({ summary: "Remove the URL of that environment" }),
-  },
+  }),
   examples: [
     "port-daddy url myapp:api",
     "port-daddy url myapp:api -e tunnel --set https://myapp.example.com",
@@ -58,14 +58,14 @@ export const env = command({
   args: "[pattern]",
   group: "Services",
   summary: "Export as environment variables",
-  flags: {
+  flags: () => ({
     env: described(environmentName, "Whose URL the URL variables hold (local)"),
     format: oneOf({
       summary: "What they are for (sh)",
       values: formatNames,
       placeholder: "<format>",
     }),
-  },
+  }),
   examples: [
     `eval "$(port-daddy env 'myapp:*')"`,
     "port-daddy env 'myapp:*' --format dotenv",

@@ -16,7 +16,7 @@ export const wait = command({
   args: "<id> [...ids]",
   group: "Coordination",
   summary: operations.wait.summary,
-  flags: { timeout: operations.wait.input.timeout },
+  flags: () => ({ timeout: operations.wait.input.timeout }),
   examples: [
     "port-daddy wait myapp:api",
     "port-daddy wait myapp:api myapp:db --timeout 120000 && npm test",
