@@ -16,6 +16,7 @@ command -v npm >/dev/null 2>&1 || fail "npm is missing; install Node.js with npm
 prefix=${PREFIX:-$HOME/.local}
 target=$prefix/bin
 mkdir -p -- "$target" 2>/dev/null || fail "$target cannot be made; name another place: PREFIX=/some/dir sh install.sh"
+target=$(CDPATH='' cd -- "$target" && pwd)
 [ -w "$target" ] || fail "$target is not writable; name another place: PREFIX=/some/dir sh install.sh"
 
 cd -- "$checkout"

@@ -51,8 +51,8 @@ const retention: Field<{ ms: number; rows: number }> = {
 
 const anyText = text({ summary: "", max: 4096 });
 
-/** From what must be seen to what only helps to find a fault. */
-const logLevels = ["error", "warn", "info", "debug"] as const;
+/** From what must be seen to what is good to know. */
+const logLevels = ["error", "warn", "info"] as const;
 export type LogLevel = (typeof logLevels)[number];
 
 export const settings = {
@@ -104,7 +104,7 @@ export const settings = {
     field: retention,
   },
   PORT_DADDY_LOG_LEVEL: {
-    summary: "How much the daemon writes to its log: error, warn, info or debug",
+    summary: "How much the daemon writes to its log: error, warn or info",
     byDefault: "info",
     field: oneOf({ summary: "", values: logLevels }),
   },

@@ -56,7 +56,7 @@ test.each([
   ["PORT_DADDY_NO_AUTOSTART", "1", { autostart: false }],
   ["PORT_DADDY_NO_AUTOSTART", "0", { autostart: true }],
   ["PORT_DADDY_ACTIVITY_RETENTION", "1h30m,5", { activityRetention: { ms: 5_400_000, rows: 5 } }],
-  ["PORT_DADDY_LOG_LEVEL", "debug", { logLevel: "debug" }],
+  ["PORT_DADDY_LOG_LEVEL", "warn", { logLevel: "warn" }],
 ])("%s=%s is in force, and known to be somebody's wish", (name, value, expected) => {
   const config = readConfig({ [name]: value });
   expect(config).toMatchObject(expected as never);

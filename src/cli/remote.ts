@@ -18,8 +18,13 @@ const warnEveryMs = 60 * 60_000;
 type ReadHeader = Parameters<NonNullable<ClientOptions["onAnswer"]>>[0];
 type Side = { config: Config; terminal: Terminal; callerId: () => string };
 
-/** The daemon, never started by us. */
+/** The daemon, never started by us. Whoever asks nothing of it need not know who asks, or where it is. */
 export function connect(side: Side): Client {
+  let client: Client | undefined;
+  return { call: (...request) => (client ??= open(side)).call(...request) };
+}
+
+function open(side: Side): Client {
   const { config, callerId } = side;
   return createClient({
     target: targetOf(config),
@@ -36,10 +41,10 @@ export function connectOrStart(side: Side): Client {
   const client = connect(side);
   const { autostart, url } = side.config;
   return {
-    async call(name, input, options) {
+    async call(...request) {
       for (let tries = 1; ; tries++) {
         try {
-          return await client.call(name, input, options);
+          return await client.call(...request);
         } catch (error) {
           const mayStart = error instanceof Unreachable && autostart && url === undefined;
           if (!mayStart || tries === maxTries) throw error;

@@ -61,12 +61,9 @@ export class ConnectionLost extends Fault {
   }
 }
 
-/** Whether a wait that ended with this may be taken up again: its daemon stops, or has gone. */
-export function isInterruption(error: unknown): boolean {
-  return (
-    error instanceof ConnectionLost ||
-    (error instanceof Fault && error.details["stopping"] === true)
-  );
+/** Whether a daemon that is stopping has said so to somebody who waited. */
+export function isStopping(error: unknown): boolean {
+  return error instanceof Fault && error.details["stopping"] === true;
 }
 
 export function createClient({ target, headers = {}, onAnswer }: ClientOptions): Client {

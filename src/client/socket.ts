@@ -33,22 +33,25 @@ export async function exchange(
     if (answer) resolve(answer);
     else reject(new Error("the connection ended before the answer was whole"));
   }
-  let socket: Bun.Socket | undefined;
+  const connection = Bun.connect({
+    unix: file,
+    socket: {
+      open: send,
+      drain: send,
+      data: (_, chunk) => void received.push(chunk),
+      close: finish,
+      error: (_, error) => reject(error),
+    },
+  });
+  connection.catch(reject);
   try {
-    socket = await Bun.connect({
-      unix: file,
-      socket: {
-        open: send,
-        drain: send,
-        data: (_, chunk) => void received.push(chunk),
-        close: finish,
-        error: (_, error) => reject(error),
-      },
-    });
     return await promise;
   } finally {
     clearTimeout(timer);
-    socket?.end();
+    connection.then(
+      (socket) => socket.end(),
+      () => {},
+    );
   }
 }
 

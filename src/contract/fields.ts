@@ -102,11 +102,11 @@ export function text(
   };
 }
 
-export function integer(words: Words & { min: number; max: number; unit?: string }): Field<number> {
-  const { min, max, unit } = words;
+export function integer(words: Words & { min: number; max: number }): Field<number> {
+  const { min, max } = words;
   return {
     summary: words.summary,
-    expects: `a whole number${unit ? ` of ${unit}` : ""} from ${min} to ${max}`,
+    expects: `a whole number from ${min} to ${max}`,
     placeholder: words.placeholder ?? "<n>",
     schema: () => ({ type: "integer", minimum: min, maximum: max }),
     accept: (value) =>

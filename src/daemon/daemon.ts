@@ -6,6 +6,7 @@ import type { Config } from "../config.ts";
 import { brief } from "../contract/duration.ts";
 import type { EventData } from "../contract/events.ts";
 import { Fault } from "../contract/faults.ts";
+import * as activity from "../domain/activity.ts";
 import * as database from "../store/database.ts";
 import { tryLock, type Lock } from "../system/lock.ts";
 import * as paths from "../system/paths.ts";
@@ -13,7 +14,7 @@ import { daemonCaller, type World } from "../world.ts";
 import { listenOnLoopback, listenOnSocket, type Serve, type SocketServer } from "./address.ts";
 import { createLog, type Log } from "./log.ts";
 import { createProbe } from "./probe.ts";
-import { makeReaper, prune, pruneEveryMs, reapEveryMs } from "./reaper.ts";
+import { makeReaper, pruneEveryMs, reapEveryMs } from "./reaper.ts";
 import { answerHeaders, createApp } from "./server.ts";
 import { createWorld } from "./world.ts";
 
@@ -75,9 +76,17 @@ async function open(config: Config, log: Log, undo: (() => unknown)[]): Promise<
   for (const notice of notices) log.error(notice);
 
   const clock = { now: Date.now };
-  const world = createWorld({ config, db, clock, probe: createProbe(clock), report: log.failure });
+  const reserved = new Set(config.reserved);
+  const world = createWorld({
+    config: { ...config, reserved },
+    db,
+    clock,
+    probe: createProbe(clock),
+    report: log.failure,
+  });
   const stopping = new AbortController();
   const { promise: stopped, resolve: setStopped } = Promise.withResolvers<void>();
+  let stopTimers = () => {};
   const daemon: Daemon = {
     world,
     build,
@@ -102,6 +111,7 @@ async function open(config: Config, log: Log, undo: (() => unknown)[]): Promise<
   const loopback = await listenOnLoopback(config.port, serve);
   undo.push(() => Promise.all(loopback.map((server) => server.stop(true))));
   daemon.port = loopback[0]?.port;
+  if (daemon.port !== undefined) reserved.add(daemon.port);
   daemon.answerHeaders = answerHeaders(build, daemon.port, config.range);
   const socket = listenOnSocket(paths.socketFile(config.home), serve);
   undo.push(() => socket.stop(true));
@@ -111,7 +121,7 @@ async function open(config: Config, log: Log, undo: (() => unknown)[]): Promise<
     pid: process.pid,
     port: daemon.port ?? null,
   });
-  const stopTimers = startTimers(daemon, () => keepPlace(daemon, held, socket));
+  stopTimers = startTimers(daemon, () => keepPlace(daemon, held, socket));
   log.info(
     `port-daddy ${build.version} (${build.codeHash}) started, pid ${process.pid}, state ${config.home}`,
   );
@@ -192,7 +202,7 @@ function startTimers({ world, log }: Daemon, keepPlace: () => void): () => void 
   const timers = [
     every(reapEveryMs, makeReaper(world)),
     every(reapEveryMs, keepPlace),
-    every(pruneEveryMs, () => prune(world)),
+    every(pruneEveryMs, () => activity.prune(world)),
     every(checkpointEveryMs, checkpointWhenQuiet(world)),
   ];
   return () => timers.forEach(clearInterval);

@@ -4,7 +4,7 @@ import * as fs from "node:fs";
 import type { LogLevel } from "../config.ts";
 import { Fault } from "../contract/faults.ts";
 
-const order: Record<LogLevel, number> = { error: 0, warn: 1, info: 2, debug: 3 };
+const order: Record<LogLevel, number> = { error: 0, warn: 1, info: 2 };
 
 /** The log starts anew past this size; what was there is kept once, beside it. */
 const maxBytes = 5_000_000;
@@ -32,7 +32,6 @@ export function createLog(level: LogLevel, file: string): Log {
     error: (message) => write("error", message),
     warn: (message) => write("warn", message),
     info: (message) => write("info", message),
-    debug: (message) => write("debug", message),
     failure: (error) => write("error", describe(error)),
   };
 }

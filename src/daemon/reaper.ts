@@ -1,6 +1,5 @@
 // Watches the living and frees what belongs to the dead, and nothing else.
 
-import * as activity from "../domain/activity.ts";
 import { releaseDead, releaseExpired } from "../domain/endings.ts";
 import * as liveness from "../domain/liveness.ts";
 import type { World } from "../world.ts";
@@ -32,8 +31,4 @@ export function reap(world: World): void {
   releaseExpired(world);
   releaseDead(world);
   liveness.observe(world);
-}
-
-export function prune(world: World): void {
-  activity.prune(world);
 }

@@ -18,9 +18,11 @@ export async function run(
     process.on(signal, () => daemon.stop(signal));
   process.on("SIGHUP", () => {}); // The terminal it was started from may close; the daemon stays.
   // After a failure that nobody foresaw, nothing can be relied on but the disk; the next command starts a new one.
+  let failure: { error: unknown } | undefined;
   for (const event of ["uncaughtException", "unhandledRejection"] as const) {
     process.on(event, (error) => {
       daemon.log.failure(error);
+      failure ??= { error };
       daemon.stop("an unexpected failure");
     });
   }
@@ -30,4 +32,5 @@ export async function run(
     daemon.log.info(`whoever started this has gone: ${String(error)}`);
   }
   await daemon.stopped;
+  if (failure) throw failure.error;
 }

@@ -53,12 +53,17 @@ async function answer(daemon: Daemon, name: OperationName, c: RequestContext): P
   try {
     const handler = handlers[name] as AnyHandler;
     const result = handler(daemon, checkShape(operation.input, given), caller, {
-      signal: c.req.raw.signal,
+      get signal() {
+        return c.req.raw.signal;
+      },
       hold: c.env.transport === "tcp" ? c.env.hold : () => {},
     });
-    // Asked for at once (an operation that waits lands its later work itself): when somebody else's work has failed the turn, its promise is the one that says so.
+    // Asked for at once: when somebody else's work has failed the turn, its promise is the one that says so.
     stored = daemon.world.journal.landed();
-    return reply(daemon, await result, 200);
+    const answer = await result;
+    // What an operation that waited has seen at last is of a later turn.
+    if (result instanceof Promise) stored = daemon.world.journal.landed();
+    return reply(daemon, answer, 200);
   } finally {
     // Also before a refusal leaves: it may rest on a change of this turn that is not stored yet.
     await (stored ?? daemon.world.journal.landed());

@@ -14,8 +14,8 @@ const defaultTimeoutMs = 60_000;
 /** How often the machine is looked at while somebody waits. Half of it is the mean delay of the answer. */
 const lookEveryMs = 100;
 
-/** A look that has begun may take this long, also where less is left: its reason is worth more than the moment. */
-const leastLookMs = 250;
+/** A look that has begun may take so much longer than the wait: its reason is worth more than the moment. */
+const lastLookMs = 250;
 
 /**
  * Answers when all of the services are healthy. Throws `timed_out` naming what is missing and why, `unavailable` where
@@ -28,20 +28,17 @@ export async function untilHealthy(
 ): Promise<OutputOf<"wait">> {
   hold();
   const start = performance.now(); // A wait is as long as it takes, whatever the clock says meanwhile.
+  const deadline = timeout === 0 ? [] : [AbortSignal.timeout(timeout + lastLookMs)];
+  const end = AbortSignal.any([signal, daemon.stopping, ...deadline]);
   while (true) {
     const leftMs = timeout === 0 ? Number.POSITIVE_INFINITY : start + timeout - performance.now();
-    const ends = [
-      signal,
-      daemon.stopping,
-      ...(Number.isFinite(leftMs) ? [AbortSignal.timeout(Math.max(leastLookMs, leftMs))] : []),
-    ];
-    const looks = await Promise.all(ids.map((id) => look(daemon, id, AbortSignal.any(ends))));
+    const looks = await Promise.all(ids.map((id) => look(daemon, id, end)));
     const missing = looks.filter(isMissing);
     if (missing.length === 0) return { services: looks as Service[] };
     if (daemon.stopping.aborted) throw stopping();
     if (signal.aborted) throw new Fault("unavailable", "The caller has gone");
     if (performance.now() - start >= timeout && timeout !== 0) throw notInTime(missing, timeout);
-    await pause(Math.min(lookEveryMs, leftMs), ends);
+    await pause(Math.min(lookEveryMs, leftMs), end);
   }
 }
 
@@ -82,14 +79,14 @@ function notInTime(missing: Missing[], timeoutMs: number): Fault {
   });
 }
 
-/** Sleeps, unless one of the signals ends it. */
-async function pause(ms: number, signals: AbortSignal[]): Promise<void> {
+/** Sleeps, unless the signal ends it. */
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
   const { promise, resolve } = Promise.withResolvers<void>();
   const timer = setTimeout(resolve, ms);
   const wake = () => resolve();
-  for (const signal of signals) signal.addEventListener("abort", wake);
-  if (signals.some((signal) => signal.aborted)) resolve();
+  signal.addEventListener("abort", wake);
   await promise;
   clearTimeout(timer);
-  for (const signal of signals) signal.removeEventListener("abort", wake);
+  signal.removeEventListener("abort", wake);
 }

@@ -8,6 +8,8 @@ import type { Sighting, World } from "../world.ts";
 export type Expected = {
   port: number;
   pid: number | null;
+  /** Tells that process from a later one of the same number. */
+  pidMark: string | null;
   cwd: string | null;
   /** The caller id that claimed it. */
   claimer: string | null;
@@ -50,11 +52,15 @@ export function onPort(world: World, port: number, claim: Expected | undefined):
  */
 function isStranger(
   world: World,
-  { pid, cwd, claimer }: Expected,
+  { pid, pidMark, cwd, claimer }: Expected,
   { process, lineage }: Sighting,
 ): boolean {
   if (process.pid === null) return false;
-  if (pid !== null) return !lineage.some((each) => each.startsWith(`${pid}.`));
+  if (pid !== null) {
+    return (
+      world.probe.birthmark(pid) !== pidMark || !lineage.some((each) => each.startsWith(`${pid}.`))
+    );
+  }
   if (claimer !== null && lineage.includes(claimer.slice(claimer.lastIndexOf("#") + 1)))
     return false;
   return cwd !== null && process.cwd !== null && !areRelated(world, cwd, process.cwd);

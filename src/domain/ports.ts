@@ -189,10 +189,12 @@ function isAvailable(world: World, port: number): boolean {
 }
 
 function noneLeft(world: World, range: Range): Fault {
+  // Not those that run, nor those of this very moment, which may be this claim's own and about to be undone.
   const longestUnused = world.db
     .query(
       `SELECT id, port, last_seen_at AS lastSeenAt FROM services
-       WHERE port BETWEEN ? AND ? AND last_seen_at < ? ORDER BY last_seen_at, id LIMIT 10`,
+       WHERE port BETWEEN ? AND ? AND last_seen_at < ?
+         AND (seen_at IS NULL OR silent_since IS NOT NULL) ORDER BY last_seen_at, id LIMIT 10`,
     )
     .all(range.start, range.end, world.clock.now()) as {
     id: string;

@@ -131,7 +131,7 @@ export function toService(
     health: row.health,
     metadata: row.metadata === null ? null : JSON.parse(row.metadata),
     createdAt: row.createdAt,
-    lastSeenAt: row.lastSeenAt,
+    lastSeenAt: view.status === "running" ? world.clock.now() : row.lastSeenAt,
     expiresAt: row.expiresAt,
   };
 }

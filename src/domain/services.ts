@@ -36,7 +36,7 @@ export function claim(world: World, input: InputOf<"claim">, caller: Caller): Cl
   return world.journal.commit(() => {
     releaseExpired(world);
     const row = findLiving(world, input.id);
-    const claimed = row ? repeat(world, row, input) : begin(world, input, caller);
+    const claimed = row ? repeat(world, row, input, caller) : begin(world, input, caller);
     world.journal.record("service.claim", input.id, caller.actor, withoutNulls(claimed));
     return claimed;
   });
@@ -143,10 +143,7 @@ export function count(world: World): number {
 }
 
 function begin(world: World, input: InputOf<"claim">, caller: Caller): Claimed {
-  const wanted = input.port ?? ports.remembered(world, input.id);
-  const owner = wanted === undefined ? undefined : live(world, "port = ?", wanted)[0];
-  if (owner && hasDied(world, owner)) end(world, owner, "pid_died", daemonCaller);
-  const choice = ports.choose(world, input.id, input);
+  const choice = choose(world, input);
   const now = world.clock.now();
   const row: Row = {
     id: input.id,
@@ -165,6 +162,14 @@ function begin(world: World, input: InputOf<"claim">, caller: Caller): Claimed {
   return { ...service, existing: false, ...choice };
 }
 
+/** Chooses a port; one that belongs to the dead is free, though nobody has come by yet to say so. */
+function choose(world: World, input: InputOf<"claim">): ports.Choice {
+  const wanted = input.port ?? ports.remembered(world, input.id);
+  const owner = wanted === undefined ? undefined : live(world, "port = ?", wanted)[0];
+  if (owner && hasDied(world, owner)) end(world, owner, "pid_died", daemonCaller);
+  return ports.choose(world, input.id, input);
+}
+
 /** The claim of an identity, unless its process has died meanwhile: then it ends here rather than at the next round. */
 function findLiving(world: World, id: string): Row | undefined {
   const row = findRow(world, id);
@@ -174,11 +179,12 @@ function findLiving(world: World, id: string): Row | undefined {
 }
 
 /** The identity holds a port: confirm it, or move it where another was asked for. */
-function repeat(world: World, held: Row, input: InputOf<"claim">): Claimed {
+function repeat(world: World, held: Row, input: InputOf<"claim">, caller: Caller): Claimed {
   const choice = mustMove(held, input) ? move(world, held, input) : { port: held.port };
   const row: Row = {
     ...held,
     ...(choice.port === held.port && isServed(world, held) ? {} : neverSeen),
+    ...(caller.id !== undefined && { claimer: caller.id }),
     ...renewal(world, held),
     ...given(world, input),
     port: choice.port,
@@ -222,7 +228,7 @@ function move(world: World, held: Row, input: InputOf<"claim">): ports.Choice {
     );
   }
   const movedFrom: Moved = { port: held.port, reason: "requested", holder: null };
-  return { ...ports.choose(world, held.id, input), movedFrom };
+  return { ...choose(world, input), movedFrom };
 }
 
 /** Whoever claims a service again is about to start it: its silence is over, and on a new port it was never seen. */

@@ -104,7 +104,7 @@ export function createJournal(db: Database, clock: Clock, report: (error: unknow
     group.entries.push(entry);
   }
 
-  /** Ends the turn's transaction now. Does nothing where none is open. */
+  /** Ends the turn's transaction now; does nothing where none is open. Throws where it could not be stored. */
   function flush(): void {
     const mine = group;
     if (!mine) return;
@@ -113,8 +113,9 @@ export function createJournal(db: Database, clock: Clock, report: (error: unknow
       land!.run();
     } catch (error) {
       if (db.inTransaction) db.run("ROLLBACK");
-      fail(asStorageFault(error));
-      return;
+      const reason = asStorageFault(error);
+      fail(reason);
+      throw reason;
     }
     group = undefined;
     mine.landed.resolve();
@@ -122,6 +123,14 @@ export function createJournal(db: Database, clock: Clock, report: (error: unknow
     const isTelling = untold.length > 0;
     for (const entry of mine.entries) untold.push(entry);
     if (!isTelling) tellAll();
+  }
+
+  function flushLater(): void {
+    try {
+      flush();
+    } catch {
+      // `landed` has told everybody who was in it, and `report`.
+    }
   }
 
   function openGroup() {
@@ -133,7 +142,7 @@ export function createJournal(db: Database, clock: Clock, report: (error: unknow
     const landed = Promise.withResolvers<void>();
     // Whoever waits hears of it; but the daemon's own work is waited for by nobody.
     landed.promise.catch(report);
-    setImmediate(flush);
+    setImmediate(flushLater);
     return { entries: [] as Entry[], landed, before: lastId };
   }
 

@@ -24,7 +24,7 @@ export const linux: Machine = {
   },
   directoryOf: (pid) => readLink(`/proc/${pid}/cwd`),
   userOf: (pid) => accountName(fs.statSync(`/proc/${pid}`, { throwIfNoEntry: false })?.uid),
-  boot: () => (readText("/proc/sys/kernel/random/boot_id") ?? "").trim(),
+  boot: () => (bootId ??= (readText("/proc/sys/kernel/random/boot_id") ?? "").trim()),
   hostName: () => (readText("/proc/sys/kernel/hostname") ?? "localhost").trim(),
   listeners: () =>
     listeningSockets() ?? [
@@ -44,6 +44,8 @@ export const linux: Machine = {
     return owners;
   },
 };
+
+let bootId: string | undefined;
 
 /** Reads the line of /proc/PID/stat (man 5 proc_pid_stat). */
 function parseStat(pid: number, line: string | undefined): ProcessStat | undefined {

@@ -21,19 +21,34 @@ const requestBytes = headerBytes + 56;
 /** Offsets in an answer: header, inet_diag_msg with its inet_diag_sockid. */
 const at = { port: headerBytes + 4, uid: headerBytes + 64, inode: headerBytes + 68 } as const;
 
-type Channel = { send(request: Uint8Array): void; receive(into: Uint8Array): number };
+type Channel = {
+  send(request: Uint8Array): void;
+  receive(into: Uint8Array): number;
+  close(): void;
+};
 
 /** `undefined` where the kernel does not answer, as in some sandboxes. */
 export function listeningSockets(): Listener[] | undefined {
+  if (isRefused) return undefined;
   try {
     channel ??= open();
     return [...ask(channel, family.inet), ...ask(channel, family.inet6)];
   } catch {
+    // What is left of an answer must not be read as the next one.
+    channel?.close();
+    channel = undefined;
+    isRefused = ++failures >= maxFailures;
     return undefined;
   }
 }
 
 let channel: Channel | undefined;
+let failures = 0;
+let isRefused = false;
+
+/** After so many, it is not asked again. */
+const maxFailures = 3;
+
 const answers = new Uint8Array(64 * 1024);
 
 function ask({ send, receive }: Channel, addressFamily: number): Listener[] {
@@ -71,7 +86,8 @@ function request(addressFamily: number): Uint8Array {
 }
 
 function open(): Channel {
-  const { socket, send, recv } = loadLibc({
+  const { socket, send, recv, close } = loadLibc({
+    close: { args: [int], returns: int },
     socket: { args: [int, int, int], returns: int },
     send: { args: [int, pointer, size, int], returns: int },
     recv: { args: [int, pointer, size, int], returns: int },
@@ -79,6 +95,7 @@ function open(): Channel {
   const descriptor = socket(family.netlink, rawCloseOnExec, sockDiagProtocol);
   if (descriptor < 0) throw new Error("no netlink");
   return {
+    close: () => void close(descriptor),
     send(bytes) {
       if (send(descriptor, bytes, bytes.length, 0) !== bytes.length) throw new Error("not sent");
     },

@@ -1,7 +1,8 @@
 // The activity log, read back over HTTP: what happened, by whom, and for how long it is kept.
 
 import { expect, test } from "bun:test";
-import { prune, reap } from "../../src/daemon/reaper.ts";
+import { reap } from "../../src/daemon/reaper.ts";
+import { prune } from "../../src/domain/activity.ts";
 import { makeSide, type Scenario, type Side } from "../scenario.ts";
 import { makeWorld, startOfTime } from "../world.ts";
 

@@ -462,10 +462,20 @@ test("a turn that cannot land and that nobody waits for ends nothing", async () 
     write("lost");
     writeWhatCannotLand(world);
   });
-  journal.flush();
+  await new Promise((resolve) => setImmediate(resolve));
   journal.commit(() => write("kept"));
   await journal.landed();
   expect(told()).toEqual(["kept"]);
+});
+
+test("whoever ends a turn that cannot land hears of it", () => {
+  const { world, journal, write, told } = makeWorkshop();
+  journal.commit(() => {
+    write("lost");
+    writeWhatCannotLand(world);
+  });
+  expect(() => journal.flush()).toThrow();
+  expect(told()).toEqual([]);
 });
 
 test("no answer says that something is done which could not be stored", async () => {

@@ -92,9 +92,10 @@ export const logs = command({
         hint: "it begins when the daemon does: port-daddy start",
       });
     }
-    const text = fs.readFileSync(file, "utf8").trimEnd();
-    if (text !== "") terminal.out(text.split("\n").slice(-lines).join("\n"));
-    if (follow) await followFile(file, terminal);
+    const text = fs.readFileSync(file, "utf8");
+    const last = text.trimEnd().split("\n").slice(-lines).join("\n");
+    if (last !== "") terminal.out(last);
+    if (follow) await followFile(file, Buffer.byteLength(text), terminal);
   },
 });
 
@@ -173,8 +174,13 @@ function refuseRemote({ config }: Context, verb: string): void {
 /** How often a followed log is looked at. */
 const lookEveryMs = 200;
 
-async function followFile(file: string, terminal: Context["terminal"]): Promise<never> {
-  for (let offset = fs.statSync(file).size; ; await Bun.sleep(lookEveryMs)) {
+/** Prints what is written to a file past an offset in bytes. */
+async function followFile(
+  file: string,
+  from: number,
+  terminal: Context["terminal"],
+): Promise<never> {
+  for (let offset = from; ; await Bun.sleep(lookEveryMs)) {
     const size = fs.statSync(file, { throwIfNoEntry: false })?.size ?? 0;
     if (size < offset) offset = 0; // It was started anew.
     if (size === offset) continue;

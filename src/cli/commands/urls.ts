@@ -71,7 +71,7 @@ export const env = command({
     "port-daddy env 'myapp:*' --format dotenv",
     "port-daddy env --format fish",
   ],
-  async run({ args: [pattern], flags: { env = "local", format = "sh", json } }, context) {
+  async run({ args: [pattern], flags: { env = "local", format = "sh", json, quiet } }, context) {
     const { daemon, terminal } = context;
     const { services } = await daemon.call("services", pattern === undefined ? {} : { pattern });
     const groups = Map.groupBy(services, ({ id }) => variableName(id));
@@ -83,7 +83,7 @@ export const env = command({
       ),
     );
     for (const line of formats[json ? "json" : format](variables)) terminal.out(line);
-    tellAbsence(services.length, pattern, context);
+    if (!quiet) tellAbsence(services.length, pattern, context);
     for (const [name, group] of clashes) {
       terminal.err(
         `left out: ${group.map(({ id }) => id).join(" and ")} would both be ${name}_PORT`,

@@ -1,6 +1,6 @@
 // wait.
 
-import { isInterruption } from "../../client/client.ts";
+import { ConnectionLost, isStopping, Unreachable } from "../../client/client.ts";
 import { operations } from "../../contract/operations.ts";
 import { toJson } from "../render.ts";
 import { command, type Context } from "../command.ts";
@@ -30,16 +30,26 @@ export const wait = command({
   },
 });
 
-/** Waits through a restart of the daemon: within the timeout, a wait that was cut off goes on. */
-async function waitFor(ids: string[], timeout: number, { daemon }: Context) {
+/**
+ * Waits through a restart of the daemon: within the timeout, a wait that was cut off goes on. One that was stopped by
+ * somebody is not started against their will.
+ */
+async function waitFor(ids: string[], timeout: number, { daemon, runningDaemon }: Context) {
   const end = timeout === 0 ? Number.POSITIVE_INFINITY : performance.now() + timeout;
+  let asked = daemon;
   while (true) {
     const leftMs = Math.max(1, Math.ceil(end - performance.now()));
     const input = { id: ids, timeout: timeout === 0 ? 0 : leftMs };
     try {
-      return await daemon.call("wait", input, { deadlineMs: leftMs + slackMs });
+      return await asked.call("wait", input, { deadlineMs: leftMs + slackMs });
     } catch (error) {
-      if (!isInterruption(error) || leftMs <= askAgainAfterMs) throw error;
+      const wasStopped = isStopping(error);
+      if (wasStopped) asked = runningDaemon();
+      const mayReturn =
+        wasStopped ||
+        error instanceof ConnectionLost ||
+        (asked !== daemon && error instanceof Unreachable);
+      if (!mayReturn || leftMs <= askAgainAfterMs) throw error;
       await Bun.sleep(askAgainAfterMs);
     }
   }
