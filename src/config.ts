@@ -116,6 +116,8 @@ type SettingName = keyof Settings;
 export type Config = {
   /** The state directory, absolute. */
   home: string;
+  /** The user's own home directory. */
+  userHome: string;
   /** The TCP port; 0 asks the kernel for one. */
   port: number;
   range: Range;
@@ -158,6 +160,7 @@ export function readConfig(env: Environment = process.env): Config {
     );
   }
   return {
+    userHome: homeDirectory(env),
     home: path.resolve(read("PORT_DADDY_HOME") ?? defaultHome(env)),
     port,
     range,

@@ -23,6 +23,7 @@ function refusal(env: Record<string, string>): Fault {
 }
 
 const defaults = {
+  userHome: "/home/ada",
   home: "/home/ada/.local/state/port-daddy",
   port: 9876,
   range: { start: 3100, end: 9999 },

@@ -64,7 +64,7 @@ export function makeWorld(env: Record<string, string> = {}, file = ":memory:"): 
   const machine = new FakeMachine();
   const reported: unknown[] = [];
   const world = createWorld({
-    config: readConfig({ PORT_DADDY_HOME: "/nonexistent", ...env }),
+    config: readConfig({ HOME: "/home/ada", PORT_DADDY_HOME: "/nonexistent", ...env }),
     db: database.open(file),
     clock: { now: () => now },
     probe: machine,

@@ -63,7 +63,8 @@ function write(descriptor: 1 | 2, text: string): void {
     } catch (error) {
       const { code } = error as { code?: string };
       if (code === "EPIPE" && descriptor === 1) throw new ReaderGone();
-      if (code === "EPIPE" || code === "EBADF") return; // Nobody listens to the narration, and the answer goes on.
+      const isLost = descriptor === 2 && code !== "EAGAIN";
+      if (isLost || code === "EBADF") return; // Nobody hears the narration; what was asked for goes on.
       if (code !== "EAGAIN")
         throw new Fault(
           "internal",

@@ -62,11 +62,8 @@ export async function startDaemon(
  * Throws `timed_out` where it does not end, or does not even answer.
  */
 export async function stopDaemon(config: Config): Promise<Version | undefined> {
-  const version = await findDaemon(config);
-  if (!version) {
-    if (config.url === undefined && (await outlives(config))) throw silentDaemon(config);
-    return undefined;
-  }
+  const version = await findOrMiss(config);
+  if (!version) return undefined;
   try {
     await createClient({ target: targetOf(config) }).call("shutdown", {});
   } catch (error) {
@@ -93,13 +90,15 @@ async function isGone(config: Config, { pid }: Version): Promise<boolean> {
   return successor === undefined ? config.url !== undefined : successor.pid !== pid;
 }
 
-/** Whether the state is still held after the time that a daemon may take to end. */
-async function outlives(config: Config): Promise<boolean> {
-  if (!fs.existsSync(paths.daemonLock(config.home))) return false;
+/** The daemon, also one that is just coming, going, or making its lost socket anew; `undefined` where there is none. */
+async function findOrMiss(config: Config): Promise<Version | undefined> {
   for await (const _ of until(stopDeadlineMs)) {
-    if (!isLocked(paths.daemonLock(config.home))) return false;
+    const version = await findDaemon(config);
+    if (version || config.url !== undefined) return version;
+    const lock = paths.daemonLock(config.home);
+    if (!fs.existsSync(lock) || !isLocked(lock)) return undefined;
   }
-  return true;
+  throw silentDaemon(config);
 }
 
 /** A process has the state directory, but nothing answers on its socket. */

@@ -164,7 +164,7 @@ export const claimed = record(
     ...serviceShape,
     existing: boolean({ summary: "Whether the identity already held a port" }),
     movedFrom: optional(moved),
-    warning: optional(text({ summary: "What to know about this port", max: 500 })),
+    warning: optional(text({ summary: "What to know about this port", max: 10_000 })),
   },
   { summary: "A claim as it was answered" },
 );

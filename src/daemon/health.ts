@@ -26,15 +26,20 @@ export async function unhealthy(
   return health === null ? undefined : failureOf(`http://${address}:${port}${health}`, signal);
 }
 
+/** Connections being tried. One to a full backlog cannot be called off, so there is never a second beside it. */
+const attempts = new Map<string, Promise<boolean>>();
+
 async function accepts(hostname: string, port: number): Promise<boolean> {
-  const attempt = Bun.connect({ hostname, port, socket: { data() {} } });
-  // Also where it succeeds or fails after we have stopped waiting for it.
-  attempt.then(
-    (socket) => socket.end(),
-    () => {},
-  );
+  const key = `${hostname} ${port}`;
+  const attempt = attempts.get(key) ?? connect(hostname, port).finally(() => attempts.delete(key));
+  attempts.set(key, attempt);
+  return (await Promise.race([attempt, Bun.sleep(connectWithinMs)])) === true;
+}
+
+async function connect(hostname: string, port: number): Promise<boolean> {
   try {
-    return (await Promise.race([attempt, Bun.sleep(connectWithinMs)])) !== undefined;
+    (await Bun.connect({ hostname, port, socket: { data() {} } })).end();
+    return true;
   } catch {
     return false;
   }
@@ -44,6 +49,7 @@ async function failureOf(url: string, signal: AbortSignal): Promise<string | und
   try {
     const { status, body } = await fetch(url, {
       redirect: "manual",
+      decompress: false, // Only the status matters, and a body may be anything.
       proxy: false,
       signal: AbortSignal.any([signal, AbortSignal.timeout(answerWithinMs)]),
     });

@@ -1,7 +1,7 @@
 // Requests that are held until something is so.
 
 import { format } from "../contract/duration.ts";
-import type { Service } from "../contract/entities.ts";
+import { processInWords, type Service } from "../contract/entities.ts";
 import { Fault } from "../contract/faults.ts";
 import type { InputOf, OutputOf } from "../contract/operations.ts";
 import { find } from "../domain/services.ts";
@@ -27,18 +27,21 @@ export async function untilHealthy(
   { signal, hold }: HeldRequest,
 ): Promise<OutputOf<"wait">> {
   hold();
-  const start = performance.now(); // A wait is as long as it takes, whatever the clock says meanwhile.
-  const deadline = timeout === 0 ? [] : [AbortSignal.timeout(timeout + lastLookMs)];
+  const deadline = timeout === 0 ? [] : [AbortSignal.timeout(timeout)];
   const end = AbortSignal.any([signal, daemon.stopping, ...deadline]);
+  let looks: (Service | Missing)[] = [];
   while (true) {
-    const leftMs = timeout === 0 ? Number.POSITIVE_INFINITY : start + timeout - performance.now();
-    const looks = await Promise.all(ids.map((id) => look(daemon, id, end)));
+    const next = Promise.all(ids.map((id) => sharedLook(daemon, id)));
+    // A look under way at the end may take a moment longer: its reason is worth more than the moment.
+    const isOver = end.aborted;
+    looks =
+      (await Promise.race([next, isOver ? Bun.sleep(lastLookMs) : whenAborted(end)])) ?? looks;
     const missing = looks.filter(isMissing);
-    if (missing.length === 0) return { services: looks as Service[] };
+    if (looks.length > 0 && missing.length === 0) return { services: looks as Service[] };
     if (daemon.stopping.aborted) throw stopping();
     if (signal.aborted) throw new Fault("unavailable", "The caller has gone");
-    if (performance.now() - start >= timeout && timeout !== 0) throw notInTime(missing, timeout);
-    await pause(Math.min(lookEveryMs, leftMs), end);
+    if (isOver) throw notInTime(missing, timeout);
+    if (!end.aborted) await pause(lookEveryMs, end);
   }
 }
 
@@ -55,19 +58,42 @@ function isMissing(look: Service | Missing): look is Missing {
   return "missing" in look;
 }
 
-async function look(
-  { world }: Daemon,
-  id: string,
-  signal: AbortSignal,
-): Promise<Service | Missing> {
+type Looks = Map<string, { at: number; result: Promise<Service | Missing> }>;
+
+/** The looks of each daemon: however many wait for a service, it is looked at once in a while. */
+const looksOf = new WeakMap<Daemon["world"], Looks>();
+
+function sharedLook(daemon: Daemon, id: string): Promise<Service | Missing> {
+  const looks = looksOf.get(daemon.world) ?? new Map();
+  looksOf.set(daemon.world, looks);
+  const latest = looks.get(id);
+  if (latest && performance.now() - latest.at < lookEveryMs) return latest.result;
+  const result = look(daemon, id).finally(() => {
+    const own = looks.get(id);
+    if (own) own.at = performance.now() - lookEveryMs / 2; // Fresh for as long as one waiter lags behind another.
+  });
+  looks.set(id, { at: Number.POSITIVE_INFINITY, result });
+  return result;
+}
+
+async function look({ world, port, stopping }: Daemon, id: string): Promise<Service | Missing> {
+  world.probe.listening(lookEveryMs / 2);
   const service = find(world, { id });
   if (!service) return { missing: id, reason: "nobody has claimed it" };
-  // A connection is not tried before something listens: on a high port it could connect to itself.
-  const isElsewhere = service.health?.startsWith("http") === true;
-  if (!isElsewhere && !world.probe.listening(lookEveryMs / 2).has(service.port)) {
-    return { missing: id, reason: `nothing listens on port ${service.port}` };
+  const { health, listener } = service;
+  if (health?.startsWith("http") !== true) {
+    // A connection is not tried before something listens: on a high port it could connect to itself.
+    if (!listener) return { missing: id, reason: `nothing listens on port ${service.port}` };
+    if (listener.stranger) {
+      return {
+        missing: id,
+        reason: `a stranger has port ${service.port}: ${processInWords(listener)}`,
+      };
+    }
+  } else if (Number(URL.parse(health)?.port) === port) {
+    return { missing: id, reason: "its health URL is the daemon's own" };
   }
-  const reason = await unhealthy(service, signal);
+  const reason = await unhealthy(service, stopping);
   return reason === undefined ? (find(world, { id }) ?? service) : { missing: id, reason };
 }
 
@@ -81,12 +107,13 @@ function notInTime(missing: Missing[], timeoutMs: number): Fault {
 
 /** Sleeps, unless the signal ends it. */
 async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
-  const wake = () => resolve();
-  signal.addEventListener("abort", wake);
-  await promise;
-  clearTimeout(timer);
-  signal.removeEventListener("abort", wake);
+  await Promise.race([Bun.sleep(ms), whenAborted(signal)]);
+}
+
+/** Resolves to nothing when the signal is aborted. */
+function whenAborted(signal: AbortSignal): Promise<undefined> {
+  const { promise, resolve } = Promise.withResolvers<undefined>();
+  if (signal.aborted) resolve(undefined);
+  else signal.addEventListener("abort", () => resolve(undefined), { once: true });
+  return promise;
 }

@@ -48,7 +48,7 @@ export function onPort(world: World, port: number, claim: Expected | undefined):
 /**
  * A stranger is a process that can be seen to have nothing to do with the claim: where the claim names a process, one
  * that does not come from it; else one that neither comes from the process that claimed nor runs in the claim's
- * directory, above it, below it, or elsewhere in the same repository. Of one that cannot be seen nothing is assumed.
+ * directory, below it, above it, or elsewhere in the same repository. Of one that cannot be seen nothing is assumed.
  */
 function isStranger(
   world: World,
@@ -66,9 +66,16 @@ function isStranger(
   return cwd !== null && process.cwd !== null && !areRelated(world, cwd, process.cwd);
 }
 
-function areRelated(world: World, one: string, other: string): boolean {
-  if (contains(one, other) || contains(other, one)) return true;
-  const repository = world.probe.repositoryOf(one);
+/**
+ * Whether two directories belong together: one is the other or holds it, or both are in one repository. That a
+ * directory which holds all of a user's things holds this one too says nothing of the process that runs there; and of
+ * a claim that was made there nothing is known.
+ */
+function areRelated(world: World, claimed: string, other: string): boolean {
+  const { userHome } = world.config;
+  if (contains(claimed, userHome) || contains(claimed, other)) return true;
+  if (contains(other, claimed) && !contains(other, userHome)) return true;
+  const repository = world.probe.repositoryOf(claimed);
   return repository !== undefined && repository === world.probe.repositoryOf(other);
 }
 

@@ -192,7 +192,13 @@ function repeat(world: World, held: Row, input: InputOf<"claim">, caller: Caller
   };
   write(world, row, input.urls);
   ports.remember(world, row.id, row.port);
-  return { ...toService(world, row, mergedUrls(held, input)), existing: true, ...choice };
+  const service = toService(world, row, mergedUrls(held, input));
+  return { ...service, existing: true, ...strangerWarning(service), ...choice };
+}
+
+function strangerWarning({ port, listener }: Service): { warning?: string } {
+  if (!listener?.stranger) return {};
+  return { warning: `port ${port} is in use by a stranger: ${processInWords(listener)}` };
 }
 
 /** Whether its own server, seen before, listens at this very moment. */
@@ -216,7 +222,8 @@ function mustMove(held: Row, { port, range }: InputOf<"claim">): boolean {
 }
 
 function move(world: World, held: Row, input: InputOf<"claim">): ports.Choice {
-  if (world.probe.obstacle(held.port) === "in_use") {
+  const isInUse = world.probe.obstacle(held.port) === "in_use";
+  if (isInUse && !listeners.view(world, held).listener?.stranger) {
     const process = world.probe.listenersOn(held.port)[0]?.process ?? null;
     throw new Fault(
       "held",

@@ -353,3 +353,41 @@ test("a wait whose HTTP caller hangs up ends", async () => {
   expect(await call).toBe("gone");
   expect((await answer()).status).toBe(503);
 });
+
+test("however many wait for a service, its health is asked for once in a while, not once for each", async () => {
+  const side = makeSide();
+  let asked = 0;
+  await serveClaim(side, "myapp", {
+    health: "/up",
+    answer: () => {
+      asked++;
+      return new Response("", { status: 503 });
+    },
+  });
+  const waits = Array.from({ length: 40 }, () =>
+    side.play({ path: "/wait?id=myapp&timeout=350", status: 408 }),
+  );
+  await Promise.all(waits);
+  // Every tenth of a second at most, and once more at the end.
+  expect(asked).toBeGreaterThan(0);
+  expect(asked).toBeLessThanOrEqual(8);
+});
+
+test("a stranger on the port is not waited out as if it were the service", async () => {
+  const side = makeSide();
+  const port = serve();
+  await claim(side, "myapp", port, { cwd: "/srv/other" });
+  side.world.machine.listen(port);
+  const { missing } = await side.play({ path: "/wait?id=myapp&timeout=50", status: 408 });
+  expect(missing).toEqual([
+    { id: "myapp", reason: `a stranger has port ${port}: process 4321 (node server.js)` },
+  ]);
+});
+
+test("a health URL that is the daemon's own is refused rather than asked", async () => {
+  const side = makeSide();
+  const health = "http://localhost:9876/wait?id=myapp";
+  await claim(side, "myapp", freePort(), { health });
+  const { missing } = await side.play({ path: "/wait?id=myapp&timeout=50", status: 408 });
+  expect(missing).toEqual([{ id: "myapp", reason: "its health URL is the daemon's own" }]);
+});

@@ -82,6 +82,24 @@ const cases: Case[] = [
     isStranger: false,
   },
   {
+    what: "a process at the root, which is above everything",
+    claimed: { cwd: "/srv/app" },
+    listens: { cwd: "/" },
+    isStranger: true,
+  },
+  {
+    what: "a process in the user's home directory, where everything is below",
+    claimed: { cwd: "/home/ada/app" },
+    listens: { cwd: "/home/ada" },
+    isStranger: true,
+  },
+  {
+    what: "a process anywhere, where the claim was made in the home directory",
+    claimed: { cwd: "/home/ada" },
+    listens: { cwd: "/srv/app" },
+    isStranger: false,
+  },
+  {
     what: "a process below a directory that begins with dots",
     claimed: { cwd: "/srv/app" },
     listens: { cwd: "/srv/app/..cache" },
@@ -274,5 +292,24 @@ test("on a port that nobody has claimed, everybody is a stranger", async () => {
     path: "/ports/3100",
     answer: { service: null, listeners: [{ pid: 4321, stranger: true }] },
     events: [],
+  });
+});
+
+test("a claim made again from another terminal is that one's, wherever its server runs", async () => {
+  const { play, world } = makeSide();
+  const from = (id: string) => ({ headers: { "X-Caller-Id": id }, body: { cwd: "/srv/app" } });
+  await play({ method: "POST", path: "/claim/myapp", ...from("ada@host#11.1") });
+  await play({ method: "POST", path: "/claim/myapp", ...from("ada@host#22.2") });
+  world.machine.bound.set(3100, {
+    pid: 90,
+    command: "node",
+    cwd: "/elsewhere",
+    user: "ada",
+    startedAt: 0,
+  });
+  world.machine.lineages.set(90, ["22.2", "1.0"]);
+  await play({
+    path: "/services/myapp",
+    answer: { status: "running", listener: { stranger: false } },
   });
 });

@@ -5,6 +5,7 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import * as services from "../../src/domain/services.ts";
+import { reap } from "../../src/daemon/reaper.ts";
 import { makeSide, type Scenario } from "../scenario.ts";
 import { makeWorld, startOfTime } from "../world.ts";
 
@@ -431,4 +432,30 @@ test("every claim tries its port at that moment, and a repeat does not", async (
   await play(release("a"));
   await play(claim("a"));
   expect(world.machine.probes).toBeGreaterThan(tried);
+});
+
+test("a service that runs is never named as unused, however long ago it was claimed", async () => {
+  const { play, world } = makeSide(rangeOf(3100, 3101));
+  await play(claim("busy"));
+  world.advance(60_000);
+  await play(claim("idle"));
+  world.machine.listen(3100);
+  reap(world);
+  world.advance(60_000);
+  const { longestUnused, hint } = await play({ ...claim("late"), status: 409, events: [] });
+  expect(longestUnused).toMatchObject([{ id: "idle" }]);
+  expect(hint).toEndWith("port-daddy release idle");
+});
+
+test("a port whose owner has died is free to a claim that moves to it, before anybody has come by", async () => {
+  const { play, world } = makeSide();
+  world.machine.processes.set(77, "boot/1");
+  await play(claim("dead", { port: 4000, pid: 77 }));
+  await play(claim("mover"));
+  world.machine.processes.delete(77);
+  await play({
+    ...claim("mover", { port: 4000 }),
+    answer: { port: 4000 },
+    events: ["service.release dead", "service.claim mover"],
+  });
 });
