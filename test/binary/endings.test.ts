@@ -115,6 +115,7 @@ test.skipIf(!isRoot)("on a full disk changes are refused, and the daemon still s
     expect(await home.run(["claim", "later", "-q"])).toMatchObject({ code: 0 });
     await home.run(["stop"]);
   } finally {
-    Bun.spawnSync(["umount", home.state]);
+    // A daemon that was refused may take a moment to be gone.
+    await eventually("it is unmounted", () => Bun.spawnSync(["umount", home.state]).exitCode === 0);
   }
 });
