@@ -49,13 +49,14 @@ export function table(header: string[], rows: Cell[][], paint: Paint, columns?: 
 
 const gap = "  ";
 
-/** Takes from the widest column, again and again, until all fit: what is short stays whole. */
+/** Takes the room that is missing from the columns on the right, before those on the left, which say more. */
 function fit(widths: number[], room: number): number[] {
   const fitted = [...widths];
-  for (let over = fitted.reduce((a, b) => a + b, 0) - room; over > 0; over--) {
-    const widest = fitted.indexOf(Math.max(...fitted));
-    if (fitted[widest]! <= leastColumns) break;
-    fitted[widest]!--;
+  let over = fitted.reduce((a, b) => a + b, 0) - room;
+  for (let i = fitted.length - 1; i >= 0 && over > 0; i--) {
+    const cut = Math.min(over, Math.max(0, fitted[i]! - leastColumns));
+    fitted[i]! -= cut;
+    over -= cut;
   }
   return fitted;
 }

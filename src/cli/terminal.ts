@@ -42,7 +42,8 @@ export async function openTerminal(): Promise<Terminal> {
     err: (text) => write(2, `${text}\n`),
     isInteractive,
     // Touching process.stdout takes longer than the rest of a command, so only a screen pays for it.
-    columns: () => (isInteractive ? process.stdout.columns : undefined),
+    // A terminal that does not know its width says 0.
+    columns: () => (isInteractive ? process.stdout.columns || undefined : undefined),
     paint: (colourWish() ?? isInteractive) ? await colours() : noPaint,
   };
 }

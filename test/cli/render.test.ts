@@ -59,11 +59,20 @@ describe("a table", () => {
     ).toEqual(["NAME    PORT", "a       3100", "longer  -", "-       7"]);
   });
 
-  test("takes the room from its widest column, and only where the screen ends", () => {
+  test("takes the room from the right, from short columns last, and only where the screen ends", () => {
     const [header, row] = show([["x".repeat(50), 3100]], 20);
     expect(header).toBe(`NAME${" ".repeat(12)}PORT`);
     expect(row).toBe(`${"x".repeat(13)}…  3100`);
     expect(show([["x".repeat(50), 3100]])[1]).toBe(`${"x".repeat(50)}  3100`);
+  });
+
+  test("keeps the first column whole for as long as there is room elsewhere", () => {
+    const header = ["IDENTITY", "PORT", "DIRECTORY"];
+    const rows = [["myapp:api:main", 3100, "/somewhere/deep/down"]];
+    expect(table(header, rows, noPaint, 32).split("\n")).toEqual([
+      "IDENTITY        PORT  DIRECTORY",
+      "myapp:api:main  3100  /somewher…",
+    ]);
   });
 
   test("is one line a row, whatever the cells hold", () => {

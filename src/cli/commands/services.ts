@@ -134,10 +134,15 @@ export const release = command({
     if (isPattern(id)) return terminal.err(`Nothing to release: no service matches ${id}`);
     const what = given.port === undefined ? "holds no port" : `does not hold port ${given.port}`;
     terminal.err(`Nothing to release: ${plain(id)} ${what}`);
-    const meant = nearest(id, await identities(daemon));
+    const meant = whatWasMeant(id, await identities(daemon));
     if (meant !== undefined) terminal.err(`hint: did you mean: port-daddy release ${meant}`);
   },
 });
+
+/** The parts of a project that was named alone, or else the nearest identity. */
+function whatWasMeant(id: string, known: string[]): string | undefined {
+  return known.some((each) => each.startsWith(`${id}:`)) ? `'${id}:*'` : nearest(id, known);
+}
 
 async function identities(daemon: Context["daemon"]): Promise<string[]> {
   const { services } = await daemon.call("services", {});

@@ -61,7 +61,7 @@ export const env = command({
   flags: () => ({
     env: described(environmentName, "Whose URL the URL variables hold (local)"),
     format: oneOf({
-      summary: "What they are for (sh)",
+      summary: `Whose they are: ${formatNames.join(", ")} (sh)`,
       values: formatNames,
       placeholder: "<format>",
     }),
