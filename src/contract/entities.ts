@@ -144,7 +144,6 @@ export const portHolder = record(
   },
   { summary: "Who has a port: an identity, or a process that nobody claimed for" },
 );
-export type PortHolder = ValueOf<typeof portHolder>;
 
 export const moved = record(
   {

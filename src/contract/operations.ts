@@ -49,6 +49,12 @@ function operation<S extends Shape, A>(
   };
 }
 
+/** How long a wait is held where it does not say. */
+export const defaultWaitMs = 60_000;
+
+/** How many entries of the activity log are answered where no limit is given. */
+export const defaultEntries = 100;
+
 const count = integer({ summary: "How many", min: 0, max: Number.MAX_SAFE_INTEGER });
 const name = (summary: string) => text({ summary, max: 200 });
 
@@ -134,7 +140,9 @@ export const operations = {
     group: "Health & Status",
     summary: "Activity log, newest first",
     input: () => ({
-      limit: optional(integer({ summary: "At most this many entries (100)", min: 1, max: 1000 })),
+      limit: optional(
+        integer({ summary: `At most this many entries (${defaultEntries})`, min: 1, max: 1000 }),
+      ),
       action: optional(
         text({ summary: "Only this action, such as claim", max: 100, placeholder: "<action>" }),
       ),
@@ -273,7 +281,7 @@ export const operations = {
       id: list(identity, { summary: "The identities, claimed already or not", min: 1, max: 100 }),
       timeout: optional(
         waitSpan({
-          summary: "Wait timeout (default: 60000); 0 is no limit",
+          summary: `Wait timeout (default: ${defaultWaitMs}); 0 is no limit`,
           min: 0,
           max: 24 * 3_600_000,
         }),

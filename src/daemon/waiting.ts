@@ -3,13 +3,11 @@
 import { format } from "../contract/duration.ts";
 import { processInWords, type Service } from "../contract/entities.ts";
 import { Fault } from "../contract/faults.ts";
-import type { InputOf, OutputOf } from "../contract/operations.ts";
+import { defaultWaitMs, type InputOf, type OutputOf } from "../contract/operations.ts";
 import { find } from "../domain/services.ts";
 import type { Daemon } from "./daemon.ts";
 import { unhealthy } from "./health.ts";
 import type { HeldRequest } from "./address.ts";
-
-const defaultTimeoutMs = 60_000;
 
 /** How often the machine is looked at while somebody waits. Half of it is the mean delay of the answer. */
 const lookEveryMs = 100;
@@ -23,7 +21,7 @@ const lastLookMs = 250;
  */
 export async function untilHealthy(
   daemon: Daemon,
-  { id: ids, timeout = defaultTimeoutMs }: InputOf<"wait">,
+  { id: ids, timeout = defaultWaitMs }: InputOf<"wait">,
   { signal, hold }: HeldRequest,
 ): Promise<OutputOf<"wait">> {
   hold();

@@ -1,12 +1,10 @@
 // The activity log: what happened, read back by who, what, to what and when.
 
 import type { ActivityEntry } from "../contract/entities.ts";
-import type { InputOf } from "../contract/operations.ts";
+import { defaultEntries, type InputOf } from "../contract/operations.ts";
 import { isPattern, literalPrefix, matcher } from "../contract/pattern.ts";
 import { entryColumns, toEntry, type EntryRow } from "../store/journal.ts";
 import type { World } from "../world.ts";
-
-const defaultLimit = 100;
 
 /** Rows read at a time where the pattern rule, and not the database alone, decides. */
 const chunk = 500;
@@ -16,7 +14,7 @@ export function list(
   world: World,
   input: InputOf<"activity">,
 ): { entries: ActivityEntry[]; count: number } {
-  const limit = input.limit ?? defaultLimit;
+  const limit = input.limit ?? defaultEntries;
   const entries: ActivityEntry[] = [];
   for (const row of candidates(world, input)) {
     entries.push(toEntry(row));
@@ -46,7 +44,7 @@ function* candidates(world: World, input: InputOf<"activity">): Generator<EntryR
   const size =
     targetId !== undefined && isPattern(targetId)
       ? chunk
-      : Math.min(chunk, input.limit ?? defaultLimit);
+      : Math.min(chunk, input.limit ?? defaultEntries);
   let before = input.before ?? Number.MAX_SAFE_INTEGER;
   while (true) {
     const rows = page(world, input, before, size);

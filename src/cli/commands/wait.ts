@@ -1,7 +1,7 @@
 // wait.
 
 import { ConnectionLost, isStopping, Unreachable } from "../../client/client.ts";
-import { operations } from "../../contract/operations.ts";
+import { defaultWaitMs, operations } from "../../contract/operations.ts";
 import { toJson } from "../render.ts";
 import { command, type Context } from "../command.ts";
 
@@ -21,7 +21,7 @@ export const wait = command({
     "port-daddy wait myapp:api",
     "port-daddy wait myapp:api myapp:db --timeout 120000 && npm test",
   ],
-  async run({ args, flags: { timeout = 60_000, json, quiet } }, context) {
+  async run({ args, flags: { timeout = defaultWaitMs, json, quiet } }, context) {
     const answer = await waitFor(args, timeout, context);
     if (json) return context.terminal.out(toJson(answer));
     if (quiet) return;
