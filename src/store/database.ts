@@ -34,7 +34,7 @@ function openAsIs(file: string): Database {
     db.run(`PRAGMA busy_timeout = ${busyTimeoutMs}`);
     db.run("PRAGMA journal_mode = WAL");
     // With WAL, NORMAL never loses a commit to a crash of the process, only to a loss of power. FULL would wait for the
-    // disk at each: 3,300 commits a second where NORMAL made 70,000, and half the claims of a single client.
+    // disk at each: 3,300 commits a second where NORMAL made 70,000, about as long a commit as a whole claim takes.
     db.run("PRAGMA synchronous = NORMAL");
     db.run("PRAGMA foreign_keys = ON");
     // Checkpoints are made while idle (`checkpoint`), not by whichever request happens to fill the log.
