@@ -50,6 +50,14 @@ export async function startDaemon(
       if (found) return found;
       if (!isLocked(paths.daemonLock(config.home)))
         return await spawnDaemon(config, leftMs, notice);
+    } catch (error) {
+      // One whose starter was killed has come first, and will serve in a moment.
+      if (
+        !(error instanceof Fault) ||
+        error.code !== "held" ||
+        error.details["home"] !== config.home
+      )
+        throw error;
     } finally {
       lock.free();
     }

@@ -167,6 +167,7 @@ function lock(home: string): Lock {
     Bun.sleepSync(lockAgainAfterMs);
   }
   throw new Fault("held", `A daemon already runs with the state directory ${home}`, {
+    details: { home },
     hint: "see it: port-daddy status",
   });
 }
