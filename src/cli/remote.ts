@@ -2,12 +2,19 @@
 
 import * as fs from "node:fs";
 import { build } from "../build.ts";
-import { createClient, Unreachable, type Client, type ClientOptions } from "../client/client.ts";
+import {
+  ConnectionLost,
+  createClient,
+  Unreachable,
+  type Client,
+  type ClientOptions,
+} from "../client/client.ts";
 import { startDaemon, targetOf } from "../client/connect.ts";
 import type { Config } from "../config.ts";
 import { asFault, Fault } from "../contract/faults.ts";
 import { buildLabel, headers, readSettings } from "../contract/headers.ts";
 import { format } from "../contract/range.ts";
+import { operations, type OperationName } from "../contract/operations.ts";
 import * as paths from "../system/paths.ts";
 import { plain } from "./render.ts";
 import type { Terminal } from "./terminal.ts";
@@ -41,18 +48,27 @@ export function connectOrStart(side: Side): Client {
   const client = connect(side);
   const { autostart, url } = side.config;
   return {
-    async call(...request) {
+    async call(name, input, options) {
       for (let tries = 1; ; tries++) {
         try {
-          return await client.call(...request);
+          return await client.call(name, input, options);
         } catch (error) {
           const mayStart = error instanceof Unreachable && autostart && url === undefined;
-          if (!mayStart || tries === maxTries) throw error;
+          // Whoever sets a deadline keeps account of the time, and asks again by itself.
+          const mayRepeat =
+            error instanceof ConnectionLost && isRepeatable(name) && options === undefined;
+          if (tries === maxTries || !(mayStart || mayRepeat)) throw error;
+          if (mayRepeat) continue;
         }
         await start(side);
       }
     },
   };
+}
+
+/** What may be asked again when a daemon went away before it answered: reading, and a claim, which a repeat confirms. */
+function isRepeatable(name: OperationName): boolean {
+  return operations[name].method === "GET" || name === "claim" || name === "claimAll";
 }
 
 /** A daemon that was there a moment ago may be one that was just ending. */
