@@ -12,7 +12,7 @@ export type SocketRequest = {
 
 /**
  * Sends a request and returns the whole answer, its header names in lower case. Throws the system's error where there
- * is nobody to connect to, `Truncated` where the answer breaks off, a `TimeoutError` past the deadline.
+ * is nobody to connect to, an error where the answer breaks off, a `TimeoutError` past the deadline.
  */
 export async function exchange(
   file: string,

@@ -33,13 +33,14 @@ export async function untilHealthy(
     // A look under way at the end may take a moment longer: its reason is worth more than the moment.
     const isOver = end.aborted;
     looks =
-      (await Promise.race([next, isOver ? Bun.sleep(lastLookMs) : whenAborted(end)])) ?? looks;
+      (await (isOver ? Promise.race([next, Bun.sleep(lastLookMs)]) : unlessAborted(next, end))) ??
+      looks;
     const missing = looks.filter(isMissing);
     if (looks.length > 0 && missing.length === 0) return { services: looks as Service[] };
     if (daemon.stopping.aborted) throw stopping();
     if (signal.aborted) throw new Fault("unavailable", "The caller has gone");
     if (isOver) throw notInTime(missing, timeout);
-    if (!end.aborted) await pause(lookEveryMs, end);
+    await unlessAborted(Bun.sleep(lookEveryMs), end);
   }
 }
 
@@ -56,21 +57,19 @@ function isMissing(look: Service | Missing): look is Missing {
   return "missing" in look;
 }
 
-type Looks = Map<string, { at: number; result: Promise<Service | Missing> }>;
-
-/** The looks of each daemon: however many wait for a service, it is looked at once in a while. */
-const looksOf = new WeakMap<Daemon["world"], Looks>();
+/** The looks under way or just over, by service: however many wait for one, it is looked at once in a while. */
+const looksOf = new WeakMap<Daemon["world"], Map<string, Promise<Service | Missing>>>();
 
 function sharedLook(daemon: Daemon, id: string): Promise<Service | Missing> {
-  const looks = looksOf.get(daemon.world) ?? new Map();
+  const looks = looksOf.get(daemon.world) ?? new Map<string, Promise<Service | Missing>>();
   looksOf.set(daemon.world, looks);
-  const latest = looks.get(id);
-  if (latest && performance.now() - latest.at < lookEveryMs) return latest.result;
-  const result = look(daemon, id).finally(() => {
-    const own = looks.get(id);
-    if (own) own.at = performance.now() - lookEveryMs / 2; // Fresh for as long as one waiter lags behind another.
-  });
-  looks.set(id, { at: Number.POSITIVE_INFINITY, result });
+  const underWay = looks.get(id);
+  if (underWay) return underWay;
+  const result = look(daemon, id);
+  looks.set(id, result);
+  // Fresh for as long as one waiter lags behind another.
+  const forget = () => Bun.sleep(lookEveryMs / 2).then(() => looks.delete(id));
+  result.then(forget, forget);
   return result;
 }
 
@@ -103,15 +102,15 @@ function notInTime(missing: Missing[], timeoutMs: number): Fault {
   });
 }
 
-/** Sleeps, unless the signal ends it. */
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  await Promise.race([Bun.sleep(ms), whenAborted(signal)]);
-}
-
-/** Resolves to nothing when the signal is aborted. */
-function whenAborted(signal: AbortSignal): Promise<undefined> {
-  const { promise, resolve } = Promise.withResolvers<undefined>();
-  if (signal.aborted) resolve(undefined);
-  else signal.addEventListener("abort", () => resolve(undefined), { once: true });
-  return promise;
+/** The value of a promise, or nothing where the signal is aborted first. Leaves nothing behind on the signal. */
+async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+  const { promise: aborted, resolve } = Promise.withResolvers<undefined>();
+  const wake = () => resolve(undefined);
+  if (signal.aborted) wake();
+  signal.addEventListener("abort", wake);
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener("abort", wake);
+  }
 }
