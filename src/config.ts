@@ -2,6 +2,7 @@
 
 import * as path from "node:path";
 import * as duration from "./contract/duration.ts";
+import { lockOwner } from "./contract/entities.ts";
 import { Fault } from "./contract/faults.ts";
 import type { Range } from "./contract/range.ts";
 import {
@@ -87,6 +88,10 @@ export const settings = {
     summary: "The agent on whose behalf commands run",
     field: agentId,
   },
+  PORT_DADDY_OWNER: {
+    summary: "Lock owner identifier, where a command names none",
+    field: lockOwner,
+  },
   PORT_DADDY_NO_AUTOSTART: {
     summary: "1: a command that finds no daemon fails instead of starting it",
     byDefault: "0",
@@ -101,6 +106,11 @@ export const settings = {
   PORT_DADDY_ACTIVITY_RETENTION: {
     summary: "How long the activity log is kept, and how many rows of it",
     byDefault: "30d,100000",
+    field: retention,
+  },
+  PORT_DADDY_MESSAGE_RETENTION: {
+    summary: "How long a message is kept, and how many of a channel",
+    byDefault: "7d,1000",
     field: retention,
   },
   PORT_DADDY_LOG_LEVEL: {
@@ -126,9 +136,12 @@ export type Config = {
   /** Where to ask, if not over this user's own socket. */
   url: string | undefined;
   agent: string | undefined;
+  /** Who owns the locks of a command that names nobody. */
+  owner: string | undefined;
   autostart: boolean;
   graceMs: number;
   activityRetention: { ms: number; rows: number };
+  messageRetention: { ms: number; rows: number };
   logLevel: LogLevel;
   /** The settings that were set by somebody, rather than by default. */
   explicit: ReadonlySet<SettingName>;
@@ -167,9 +180,11 @@ export function readConfig(env: Environment = process.env): Config {
     reserved: new Set([...alwaysReserved, port, ...(read("PORT_DADDY_RESERVED") ?? [])]),
     url: read("PORT_DADDY_URL"),
     agent: read("PORT_DADDY_AGENT"),
+    owner: read("PORT_DADDY_OWNER"),
     autostart: read("PORT_DADDY_NO_AUTOSTART") !== "1",
     graceMs: read("PORT_DADDY_GRACE")!,
     activityRetention: read("PORT_DADDY_ACTIVITY_RETENTION")!,
+    messageRetention: read("PORT_DADDY_MESSAGE_RETENTION")!,
     logLevel: read("PORT_DADDY_LOG_LEVEL")!,
     explicit,
   };
@@ -209,7 +224,12 @@ export function daemonEnvironment(
   config: Config,
   env: Environment = process.env,
 ): Record<string, string> {
-  const ofShell = ["PORT_DADDY_AGENT", "PORT_DADDY_URL", "PORT_DADDY_NO_AUTOSTART"];
+  const ofShell = [
+    "PORT_DADDY_AGENT",
+    "PORT_DADDY_OWNER",
+    "PORT_DADDY_URL",
+    "PORT_DADDY_NO_AUTOSTART",
+  ];
   const kept = [
     "HOME",
     "PATH",

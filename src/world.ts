@@ -3,9 +3,11 @@
 
 import type { Config } from "./config.ts";
 import type { ProcessInfo } from "./contract/entities.ts";
+import type { LockQueue } from "./domain/lockQueue.ts";
 import type { RememberedPorts } from "./domain/ports.ts";
 import type { Database } from "./store/database.ts";
 import type { Clock, Journal } from "./store/journal.ts";
+import type { Sequences } from "./store/sequences.ts";
 
 export type World = {
   config: Config;
@@ -13,7 +15,9 @@ export type World = {
   journal: Journal;
   clock: Clock;
   probe: Probe;
+  sequences: Sequences;
   rememberedPorts: RememberedPorts;
+  lockQueue: LockQueue;
 };
 
 /** What the machine says about ports and processes at this moment. All of it is synchronous. */

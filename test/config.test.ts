@@ -30,9 +30,11 @@ const defaults = {
   reserved: new Set(alwaysReserved),
   url: undefined,
   agent: undefined,
+  owner: undefined,
   autostart: true,
   graceMs: 30_000,
   activityRetention: { ms: 30 * 86_400_000, rows: 100_000 },
+  messageRetention: { ms: 7 * 86_400_000, rows: 1000 },
   logLevel: "info",
   explicit: new Set(),
 };

@@ -5,7 +5,11 @@ import { expect } from "bun:test";
 import { build } from "../src/build.ts";
 import { check, type Field } from "../src/contract/fields.ts";
 import { operations, routePattern, type Operation } from "../src/contract/operations.ts";
+import { createFeeds } from "../src/daemon/feeds.ts";
 import { createLog } from "../src/daemon/log.ts";
+import { createPresence } from "../src/daemon/presence.ts";
+import { createStreams } from "../src/daemon/streams.ts";
+import * as agents from "../src/domain/agents.ts";
 import type { Daemon } from "../src/daemon/daemon.ts";
 import type { RequestEnv } from "../src/daemon/address.ts";
 import { answerHeaders, createApp } from "../src/daemon/server.ts";
@@ -29,6 +33,7 @@ export type Side = ReturnType<typeof makeSide>;
 /** The app over a test world, spoken to without a socket. */
 export function makeSide(world: TestWorld = makeWorld(), transport: "socket" | "tcp" = "socket") {
   const stops: string[] = [];
+  const stopping = new AbortController();
   const daemon: Daemon = {
     world,
     build,
@@ -37,7 +42,12 @@ export function makeSide(world: TestWorld = makeWorld(), transport: "socket" | "
     port: 9876,
     notices: [],
     answerHeaders: answerHeaders(build, 9876, world.config.range),
-    stopping: new AbortController().signal,
+    catchUp() {},
+    alarm: { set() {}, clear() {} },
+    presence: createPresence((agent) => agents.hear(world, agent)),
+    streams: createStreams(),
+    feeds: createFeeds(world),
+    stopping: stopping.signal,
     stop: (reason) => void stops.push(reason),
     stopped: Promise.resolve(),
   };
@@ -78,7 +88,7 @@ export function makeSide(world: TestWorld = makeWorld(), transport: "socket" | "
     return world.journal.since(id).map(({ event, targetId }) => `${event} ${targetId}`);
   }
 
-  return { world, app, request, play, stops, eventsSince };
+  return { world, daemon, app, request, play, stops, stopping, eventsSince };
 }
 
 /** An answer that is not what the table declares makes OpenAPI, the client's types and the docs untrue. */

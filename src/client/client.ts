@@ -3,6 +3,7 @@
 import { Fault } from "../contract/faults.ts";
 import { checkShape } from "../contract/fields.ts";
 import {
+  fillPath,
   operations,
   pathFields,
   type InputOf,
@@ -124,9 +125,7 @@ function requestOf(
   headers: Record<string, string>,
 ): SocketRequest {
   const inPath = pathFields(path);
-  const filled = path.replace(/:(\w+)/g, (_, name: string) =>
-    encodeURIComponent(String(input[name])),
-  );
+  const filled = fillPath(path, (name) => encodeURIComponent(String(input[name])));
   const others = Object.entries(input).filter(
     ([name, value]) => !inPath.includes(name) && value !== undefined,
   );

@@ -4,6 +4,7 @@ import {
   boolean,
   described,
   integer,
+  json,
   list,
   map,
   nullable,
@@ -16,10 +17,19 @@ import {
   type Field,
   type ValueOf,
 } from "./fields.ts";
-import { agentId, identity, instant, pid, port } from "./values.ts";
+import {
+  agentId,
+  callerId,
+  channelName,
+  identity,
+  instant,
+  lockName,
+  pid,
+  port,
+} from "./values.ts";
 import { loopbackNames } from "./loopback.ts";
 
-/** The most that a claim's `metadata` may take, written out as JSON. */
+/** The most that `metadata` may take, written out as JSON. */
 export const maxMetadataBytes = 4096;
 
 /** The most URLs that a service may have beside the local one. */
@@ -182,6 +192,149 @@ export const portReport = record(
   { summary: "Everything known of one port" },
 );
 export type PortReport = ValueOf<typeof portReport>;
+
+const many = 1_000_000;
+const total = (summary: string) => integer({ summary, min: 0, max: Number.MAX_SAFE_INTEGER });
+const serial = (summary: string) => integer({ summary, min: 1, max: Number.MAX_SAFE_INTEGER });
+
+/** Who has a lock: any name that fits a header, so that callers and agents can be owners. */
+export const lockOwner = {
+  ...callerId,
+  summary: "Lock owner identifier",
+  placeholder: "<id>",
+  expects: "an owner's id: 1 to 300 printable ASCII characters without spaces",
+};
+
+export const fence = serial(
+  "The fencing number: grows with each acquisition of any lock, for good",
+);
+
+export const metadata = object({
+  summary: "Anything else worth keeping",
+  maxBytes: maxMetadataBytes,
+});
+
+export const lock = record(
+  {
+    name: lockName,
+    owner: lockOwner,
+    agent: nullable(described(agentId, "The agent it belongs to")),
+    pid: nullable(described(pid, "The process this lock lives with")),
+    fence,
+    acquiredAt: instant,
+    expiresAt: described(instant, "When it frees itself, unless it is extended"),
+    metadata: nullable(metadata),
+    waiting: total("How many wait for it"),
+  },
+  { summary: "A lock and who has it" },
+);
+export type Lock = ValueOf<typeof lock>;
+
+export const lockState = record(
+  {
+    name: lockName,
+    held: boolean({ summary: "Whether somebody has it" }),
+    lock: nullable(lock),
+  },
+  { summary: "A lock, held or not" },
+);
+export type LockState = ValueOf<typeof lockState>;
+
+export const freedLock = record({ name: lockName, fence }, { summary: "A lock that was freed" });
+export type FreedLock = ValueOf<typeof freedLock>;
+
+/** The most that a message's payload may take, written out as JSON. */
+export const maxPayloadBytes = 64 * 1024;
+
+export const payload = json({ summary: "Any JSON value", maxBytes: maxPayloadBytes });
+export const sender = text({ summary: "Who sends it", max: 300 });
+export const messageId = serial("Grows with each message of any channel, for good");
+
+export const message = record(
+  {
+    id: messageId,
+    channel: channelName,
+    payload,
+    sender: nullable(sender),
+    createdAt: instant,
+    expiresAt: nullable(
+      described(instant, "When it is no longer told; null is by retention alone"),
+    ),
+  },
+  { summary: "A message" },
+);
+export type Message = ValueOf<typeof message>;
+
+export const published = record(
+  {
+    id: messageId,
+    channel: channelName,
+    createdAt: instant,
+    subscribers: total("How many subscriptions it went to"),
+  },
+  { summary: "A message as it was published" },
+);
+export type Published = ValueOf<typeof published>;
+
+export const channel = record(
+  {
+    channel: channelName,
+    count: total("How many messages are kept"),
+    lastMessageAt: nullable(instant),
+    subscribers: total("How many subscriptions it has, patterns included"),
+  },
+  { summary: "A channel" },
+);
+export type Channel = ValueOf<typeof channel>;
+
+export const agentStatus = oneOf({
+  summary: "active, or stale: not heard from for two minutes, or its process has died",
+  values: ["active", "stale"],
+});
+export type AgentStatus = ValueOf<typeof agentStatus>;
+
+export const agentName = text({ summary: "What people call it", max: 200 });
+export const agentType = text({ summary: "What kind it is, such as claude", max: 100 });
+export const maxServices = integer({
+  summary: "Most services it may hold (50)",
+  min: 0,
+  max: many,
+});
+export const maxLocks = integer({ summary: "Most locks it may hold (20)", min: 0, max: many });
+
+const agentShape = {
+  id: agentId,
+  name: nullable(agentName),
+  type: nullable(agentType),
+  pid: nullable(described(pid, "The process it lives with")),
+  metadata: nullable(metadata),
+  maxServices,
+  maxLocks,
+  status: agentStatus,
+  registeredAt: instant,
+  lastHeartbeatAt: described(instant, "When it was last heard from"),
+  services: total("How many services it holds"),
+  locks: total("How many locks it holds"),
+};
+
+export const agent = record(agentShape, { summary: "A registered agent" });
+export type Agent = ValueOf<typeof agent>;
+
+export const registered = record(
+  { ...agentShape, registered: boolean({ summary: "True where it is new, false where updated" }) },
+  { summary: "An agent as it was registered" },
+);
+export type Registered = ValueOf<typeof registered>;
+
+export const unregistered = record(
+  {
+    unregistered: boolean({ summary: "Always true" }),
+    services: list(freed, { summary: "The claims that were released with it", max: 65_535 }),
+    locks: list(freedLock, { summary: "The locks that were released with it", max: many }),
+  },
+  { summary: "What went with an agent" },
+);
+export type Unregistered = ValueOf<typeof unregistered>;
 
 export const activityEntry = record(
   {

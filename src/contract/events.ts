@@ -1,11 +1,22 @@
 // What can happen: one row an event. The row of an event in the database is the activity log, the replay of streams
 // and what webhook deliveries are made from.
 
-import type { Claimed } from "./entities.ts";
+import type { Agent, Claimed, Lock } from "./entities.ts";
 import * as duration from "./duration.ts";
 
 /** Why a claim ended. What the daemon ended by itself is logged as `cleanup`, with this as the reason. */
-export type ReleaseReason = "released" | "expired" | "pid_died" | "stopped";
+export type ReleaseReason =
+  "released" | "expired" | "pid_died" | "stopped" | "agent_unregistered" | "agent_stale";
+
+/** Why a lock was freed; `caller_gone`: whoever waited for it had gone when it was granted. */
+export type UnlockReason =
+  | "released"
+  | "forced"
+  | "expired"
+  | "pid_died"
+  | "agent_unregistered"
+  | "agent_stale"
+  | "caller_gone";
 
 /** What each event carries beside its target, actor and instant. */
 export type EventData = {
@@ -14,6 +25,17 @@ export type EventData = {
   "service.start": { port: number; pid: number | null; command: string | null };
   "service.stop": { port: number };
   "service.endpoint": { environment: string; url: string | null };
+  "lock.acquire": Pick<Lock, "owner" | "agent" | "pid" | "fence" | "expiresAt">;
+  "lock.extend": Pick<Lock, "owner" | "pid" | "fence" | "expiresAt">;
+  "lock.release": Pick<Lock, "owner" | "fence"> & { reason: UnlockReason };
+  /** Of the payload the beginning: the message itself is kept by its channel's retention. */
+  "message.publish": { id: number; sender: string | null; preview: string };
+  "channel.clear": { deleted: number };
+  "agent.register": Pick<Agent, "name" | "type" | "pid"> & { existing: boolean };
+  "agent.heartbeat": { revived: boolean };
+  /** `forgotten`: it had been stale for long. */
+  "agent.unregister": { reason: "asked" | "forgotten" };
+  "agent.stale": { reason: "silent" | "pid_died"; lastHeartbeatAt: number };
   "daemon.start": { version: string; pid: number; port: number | null };
   "daemon.stop": { version: string; uptimeMs: number };
 };
@@ -30,11 +52,20 @@ type EventRow<D> = {
   webhook: boolean;
 };
 
-const causes: Record<Exclude<ReleaseReason, "released">, string> = {
+const causes: Record<Exclude<ReleaseReason | UnlockReason, "released" | "forced">, string> = {
   expired: "it expired",
   pid_died: "its process has died",
   stopped: "its server has ended and not come back",
+  agent_unregistered: "its agent was unregistered",
+  agent_stale: "its agent went stale",
+  caller_gone: "whoever waited for it had gone",
 };
+
+/** What somebody asked for is theirs; what the daemon does by itself is a cleanup. */
+function releaseAction(asked: string, reason: ReleaseReason | UnlockReason): string {
+  const wasAsked = ["released", "forced", "agent_unregistered"].includes(reason);
+  return wasAsked ? asked : "cleanup";
+}
 
 export const events: { [N in EventName]: EventRow<EventData[N]> } = {
   "service.claim": {
@@ -48,7 +79,7 @@ export const events: { [N in EventName]: EventRow<EventData[N]> } = {
   },
   "service.release": {
     summary: "Service was released",
-    action: ({ reason }) => (reason === "released" ? "release" : "cleanup"),
+    action: ({ reason }) => releaseAction("release", reason),
     sentence: (id, { port, reason }) =>
       reason === "released"
         ? `released ${id} (port ${port})`
@@ -76,6 +107,72 @@ export const events: { [N in EventName]: EventRow<EventData[N]> } = {
         ? `removed the ${environment} URL of ${id}`
         : `set the ${environment} URL of ${id} to ${url}`,
     webhook: false,
+  },
+  "lock.acquire": {
+    summary: "Lock was acquired",
+    action: "lock_acquire",
+    sentence: (name, { owner, fence }) => `locked ${name} for ${owner} (fence ${fence})`,
+    webhook: true,
+  },
+  "lock.extend": {
+    summary: "Lock was extended",
+    action: "lock_extend",
+    sentence: (name, { fence }) => `extended the lock ${name} (fence ${fence})`,
+    webhook: false,
+  },
+  "lock.release": {
+    summary: "Lock was released",
+    action: ({ reason }) => releaseAction("lock_release", reason),
+    sentence: (name, { owner, fence, reason }) =>
+      reason === "released"
+        ? `unlocked ${name} (fence ${fence})`
+        : reason === "forced"
+          ? `unlocked ${name} (fence ${fence}) by force: ${owner} had it`
+          : `freed the lock ${name} of ${owner} (fence ${fence}): ${causes[reason]}`,
+    webhook: true,
+  },
+  "message.publish": {
+    summary: "Message was published",
+    action: "publish",
+    sentence: (channel, { id, preview }) => `published ${id} to ${channel}: ${preview}`,
+    webhook: true,
+  },
+  "channel.clear": {
+    summary: "Channel was cleared",
+    action: "channel_clear",
+    sentence: (channel, { deleted }) => `cleared ${channel} of ${deleted} messages`,
+    webhook: false,
+  },
+  "agent.register": {
+    summary: "Agent registered",
+    action: "agent_register",
+    sentence: (id, { existing }) => `registered the agent ${id}${existing ? " again" : ""}`,
+    webhook: true,
+  },
+  "agent.heartbeat": {
+    summary: "Agent sent a heartbeat",
+    action: "agent_heartbeat",
+    sentence: (id, { revived }) =>
+      revived ? `heard from the stale agent ${id} again` : `heard from the agent ${id}`,
+    webhook: false,
+  },
+  "agent.unregister": {
+    summary: "Agent unregistered",
+    action: ({ reason }) => (reason === "asked" ? "agent_unregister" : "cleanup"),
+    sentence: (id, { reason }) =>
+      reason === "asked"
+        ? `unregistered the agent ${id}`
+        : `forgot the agent ${id}, which had been stale for long`,
+    webhook: true,
+  },
+  "agent.stale": {
+    summary: "Agent went stale",
+    action: "cleanup",
+    sentence: (id, { reason }) =>
+      reason === "silent"
+        ? `marked the agent ${id} as stale: nothing was heard from it`
+        : `marked the agent ${id} as stale: its process has died`,
+    webhook: true,
   },
   "daemon.start": {
     summary: "Daemon started",

@@ -10,8 +10,10 @@ export const faults = {
   too_large: { status: 413, exit: 2, summary: "The request is larger than allowed" },
   not_found: { status: 404, exit: 3, summary: "There is no such thing" },
   held: { status: 409, exit: 4, summary: "Somebody else has it; the answer names the holder" },
+  not_owner: { status: 403, exit: 4, summary: "It is somebody else's; the answer names both" },
   forbidden: { status: 403, exit: 4, summary: "The guard refused the request" },
   no_port: { status: 409, exit: 5, summary: "No port is left in the range" },
+  limit_reached: { status: 429, exit: 5, summary: "The agent holds as many as it may" },
   timed_out: { status: 408, exit: 6, summary: "It did not happen within the time allowed" },
   unavailable: {
     status: 503,

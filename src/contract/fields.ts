@@ -246,6 +246,21 @@ export function object(words: Words & { maxBytes: number }): Field<Record<string
   };
 }
 
+/** Any JSON value, also `null`, at most `maxBytes` long when written out. */
+export function json(words: Words & { maxBytes: number }): Field<unknown> {
+  return {
+    summary: words.summary,
+    expects: `a JSON value of at most ${words.maxBytes} bytes`,
+    placeholder: words.placeholder ?? "<json>",
+    schema: () => ({}),
+    accept: (value) =>
+      value !== undefined && byteLength(JSON.stringify(value)) <= words.maxBytes
+        ? value
+        : undefined,
+    read: readJson,
+  };
+}
+
 export function nullable<T>(field: Field<T>): Field<T | null> {
   return {
     ...field,

@@ -19,27 +19,46 @@ import {
   type ValueOf,
   type ValuesOf,
 } from "./fields.ts";
-import { agentId, identity, instant, pattern, pid, port, portRange, tenYearsMs } from "./values.ts";
+import {
+  agentId,
+  channelName,
+  identity,
+  instant,
+  lockName,
+  pattern,
+  pid,
+  port,
+  portRange,
+  tenYearsMs,
+} from "./values.ts";
 
 export type Operation<S extends Shape = Shape, A = any> = {
   method: "GET" | "POST" | "PUT" | "DELETE";
-  /** The route; a `:name` in it is the input field of that name. */
+  /** The route; a `:name` in it is the input field of that name, and `:name{[^]+}` takes the rest of the path. */
   path: string;
   /** The heading it stands under. */
   group: string;
   summary: string;
   input: S;
+  /** The answer; of a stream, what the data of one of its events is. */
   output: Field<A>;
+  /** Answers with a stream of server-sent events rather than with one value. */
+  isStream: boolean;
 };
 
 /** A row whose fields are made when they are first asked for: a command loads the table and needs one row of it. */
 function operation<S extends Shape, A>(
-  row: Omit<Operation<S, A>, "input" | "output"> & { input: () => S; output: () => Field<A> },
+  row: Omit<Operation<S, A>, "input" | "output" | "isStream"> & {
+    input: () => S;
+    output: () => Field<A>;
+    isStream?: true;
+  },
 ): Operation<S, A> {
-  const { input, output, ...words } = row;
+  const { input, output, isStream = false, ...words } = row;
   let [fields, answer]: [S?, Field<A>?] = [];
   return {
     ...words,
+    isStream,
     get input() {
       return (fields ??= input());
     },
@@ -55,6 +74,14 @@ export const defaultWaitMs = 60_000;
 /** How many entries of the activity log are answered where no limit is given. */
 export const defaultEntries = 100;
 
+/** How long a lock is held where its TTL is not given. */
+export const defaultTtlMs = 300_000;
+
+/** How many messages are answered where no limit is given. */
+export const defaultMessages = 100;
+
+const dayMs = 24 * 3_600_000;
+
 const count = integer({ summary: "How many", min: 0, max: Number.MAX_SAFE_INTEGER });
 const name = (summary: string) => text({ summary, max: 200 });
 
@@ -64,6 +91,20 @@ const expires = span({
   max: tenYearsMs,
   placeholder: "<dur>",
 });
+
+const timeout = waitSpan({
+  summary: `Wait timeout (default: ${defaultWaitMs}); 0 is no limit`,
+  min: 0,
+  max: dayMs,
+});
+
+const ttl = waitSpan({
+  summary: `Lock time-to-live (default: ${defaultTtlMs})`,
+  min: 1,
+  max: dayMs,
+});
+
+const after = described(count, "Only what is newer than this id");
 
 /** What a claim may say beside the identity; given again, it replaces what was there. */
 const claimInput = () => ({
@@ -101,6 +142,9 @@ export const operations = {
           pid,
           uptimeMs: count,
           services: count,
+          locks: count,
+          agents: described(count, "How many agents are active"),
+          subscribers: described(count, "How many streams are open"),
         },
         { summary: "The daemon is up" },
       ),
@@ -159,6 +203,18 @@ export const operations = {
         { entries: list(entities.activityEntry, { summary: "Newest first", max: 1000 }), count },
         { summary: "What happened" },
       ),
+  }),
+  events: operation({
+    method: "GET",
+    path: "/events",
+    group: "Health & Status",
+    summary: "Stream what happens: a snapshot, then each event; resumes by id",
+    isStream: true,
+    input: () => ({
+      after: optional(described(count, "Go on after this id instead of with a snapshot")),
+      event: optional(described(pattern, "Only these events, such as lock.*")),
+    }),
+    output: () => entities.activityEntry,
   }),
   openapi: operation({
     method: "GET",
@@ -279,13 +335,7 @@ export const operations = {
     summary: "Wait for service(s) to become healthy",
     input: () => ({
       id: list(identity, { summary: "The identities, claimed already or not", min: 1, max: 100 }),
-      timeout: optional(
-        waitSpan({
-          summary: `Wait timeout (default: ${defaultWaitMs}); 0 is no limit`,
-          min: 0,
-          max: 24 * 3_600_000,
-        }),
-      ),
+      timeout: optional(timeout),
     }),
     output: () =>
       record(
@@ -301,6 +351,208 @@ export const operations = {
     input: () => ({ port }),
     output: () => entities.portReport,
   }),
+
+  lock: operation({
+    method: "POST",
+    path: "/locks/:name{[^]+}",
+    group: "Locks",
+    summary: "Acquire a lock",
+    input: () => ({
+      name: lockName,
+      owner: optional(entities.lockOwner),
+      ttl: optional(ttl),
+      wait: optional(boolean({ summary: "Wait in line where somebody has it" })),
+      timeout: optional(timeout),
+      pid: optional(described(pid, "Free it when this process has died")),
+      metadata: optional(entities.metadata),
+      attempt: optional(
+        text({ summary: "Names this attempt: asked again, it is answered again", max: 100 }),
+      ),
+    }),
+    output: () => entities.lock,
+  }),
+  extendLock: operation({
+    method: "PUT",
+    path: "/locks/:name{[^]+}",
+    group: "Locks",
+    summary: "Extend a lock",
+    input: () => ({
+      name: lockName,
+      owner: optional(entities.lockOwner),
+      fence: optional(entities.fence),
+      ttl: optional(described(ttl, "Time-to-live from now (as long as before)")),
+      pid: optional(described(pid, "From now on, free it when this process has died")),
+    }),
+    output: () => entities.lock,
+  }),
+  unlock: operation({
+    method: "DELETE",
+    path: "/locks/:name{[^]+}",
+    group: "Locks",
+    summary: "Release a lock",
+    input: () => ({
+      name: lockName,
+      owner: optional(entities.lockOwner),
+      fence: optional(described(entities.fence, "Only if this is still its fencing number")),
+      force: optional(boolean({ summary: "Release it whoever has it; this is logged" })),
+    }),
+    output: () =>
+      record(
+        { released: boolean({ summary: "Always true" }), lock: entities.lock },
+        { summary: "The lock is free" },
+      ),
+  }),
+  locks: operation({
+    method: "GET",
+    path: "/locks",
+    group: "Locks",
+    summary: "List all active locks",
+    input: () => ({
+      owner: optional(described(entities.lockOwner, "Only those of this owner")),
+      pattern: optional(pattern),
+    }),
+    output: () =>
+      record(
+        { locks: list(entities.lock, { summary: "By name", max: 1_000_000 }), count },
+        { summary: "The locks" },
+      ),
+  }),
+  lockState: operation({
+    method: "GET",
+    path: "/locks/:name{[^]+}",
+    group: "Locks",
+    summary: "Get lock details",
+    input: () => ({ name: lockName }),
+    output: () => entities.lockState,
+  }),
+
+  publish: operation({
+    method: "POST",
+    path: "/msg/:channel{[^]+}",
+    group: "Messages",
+    summary: "Publish a message",
+    input: () => ({
+      channel: channelName,
+      payload: entities.payload,
+      sender: optional(entities.sender),
+      expires: optional(described(expires, "Told no longer after this long, such as 30m or 2h")),
+    }),
+    output: () => entities.published,
+  }),
+  messages: operation({
+    method: "GET",
+    path: "/msg/:channel{[^]+}",
+    group: "Messages",
+    summary: "Get channel messages",
+    input: () => ({
+      channel: described(pattern, "A channel, or a pattern"),
+      after: optional(after),
+      limit: optional(
+        integer({
+          summary: `At most this many: the next after an id, else the newest (${defaultMessages})`,
+          min: 1,
+          max: 1000,
+        }),
+      ),
+    }),
+    output: () =>
+      record(
+        {
+          messages: list(entities.message, { summary: "Oldest first", max: 1000 }),
+          count,
+          gap: boolean({ summary: "Whether any after that id are no longer there" }),
+        },
+        { summary: "The messages" },
+      ),
+  }),
+  subscribe: operation({
+    method: "GET",
+    path: "/subscribe/:channel{[^]+}",
+    group: "Messages",
+    summary: "Subscribe to a channel or pattern; resumes by id",
+    isStream: true,
+    input: () => ({
+      channel: described(pattern, "A channel, or a pattern"),
+      after: optional(after),
+      last: optional(integer({ summary: "Begin with the last n messages", min: 1, max: 1000 })),
+    }),
+    output: () => entities.message,
+  }),
+  clearChannel: operation({
+    method: "DELETE",
+    path: "/msg/:channel{[^]+}",
+    group: "Messages",
+    summary: "Clear a channel",
+    input: () => ({ channel: channelName }),
+    output: () => record({ deleted: count }, { summary: "How many messages were deleted" }),
+  }),
+  channels: operation({
+    method: "GET",
+    path: "/channels",
+    group: "Messages",
+    summary: "List all channels",
+    input: () => ({ pattern: optional(pattern) }),
+    output: () =>
+      record(
+        { channels: list(entities.channel, { summary: "By name", max: 1_000_000 }), count },
+        { summary: "The channels" },
+      ),
+  }),
+
+  registerAgent: operation({
+    method: "POST",
+    path: "/agents/:id",
+    group: "Agents",
+    summary: "Register an agent",
+    input: () => ({
+      id: agentId,
+      name: optional(entities.agentName),
+      type: optional(entities.agentType),
+      pid: optional(described(pid, "The process it lives with: heard from while that runs")),
+      metadata: optional(entities.metadata),
+      maxServices: optional(entities.maxServices),
+      maxLocks: optional(entities.maxLocks),
+    }),
+    output: () => entities.registered,
+  }),
+  heartbeat: operation({
+    method: "PUT",
+    path: "/agents/:id/heartbeat",
+    group: "Agents",
+    summary: "Send a heartbeat",
+    input: () => ({ id: agentId }),
+    output: () => entities.agent,
+  }),
+  unregisterAgent: operation({
+    method: "DELETE",
+    path: "/agents/:id",
+    group: "Agents",
+    summary: "Unregister an agent and release what it holds",
+    input: () => ({ id: agentId }),
+    output: () => entities.unregistered,
+  }),
+  agents: operation({
+    method: "GET",
+    path: "/agents",
+    group: "Agents",
+    summary: "List all agents",
+    input: () => ({
+      status: optional(described(entities.agentStatus, "Only those of this status")),
+    }),
+    output: () =>
+      record(
+        { agents: list(entities.agent, { summary: "By id", max: 1_000_000 }), count },
+        { summary: "The agents" },
+      ),
+  }),
+  agent: operation({
+    method: "GET",
+    path: "/agents/:id",
+    group: "Agents",
+    summary: "Get agent details",
+    input: () => ({ id: agentId }),
+    output: () => entities.agent,
+  }),
 };
 
 export type Operations = typeof operations;
@@ -308,12 +560,27 @@ export type OperationName = keyof Operations;
 export type InputOf<N extends OperationName> = ValuesOf<Operations[N]["input"]>;
 export type OutputOf<N extends OperationName> = ValueOf<Operations[N]["output"]>;
 
+/** The operations that answer with a stream. */
+export type StreamName = "events" | "subscribe";
+
+/** `:id` or `:name{[^]+}` in a route. */
+const placeholder = /:(\w+)(?:\{([^}]+)\})?/g;
+
 /** What paths a route matches, as hono does. */
 export function routePattern(path: string): RegExp {
-  return new RegExp(`^${path.replaceAll(".", "\\.").replace(/:\w+/g, "[^/]+")}$`);
+  const source = path.split(placeholder);
+  // What `split` leaves is text, name, pattern, and again.
+  return new RegExp(
+    `^${source.map((part, at) => [part?.replaceAll(".", "\\."), "", part ?? "[^/]+"][at % 3]).join("")}$`,
+  );
 }
 
 /** The names in a route: `/services/:id` has `id`. */
 export function pathFields(path: string): string[] {
-  return [...path.matchAll(/:(\w+)/g)].map((match) => match[1]!);
+  return [...path.matchAll(placeholder)].map((match) => match[1]!);
+}
+
+/** The route with each name in it replaced. */
+export function fillPath(path: string, fill: (name: string) => string): string {
+  return path.replace(placeholder, (_, name: string) => fill(name));
 }

@@ -31,14 +31,28 @@ export const pattern = text({
   expects: "a name or a pattern with '*' (letters, digits and . _ : @ / * -, at most 200)",
 });
 
-/** An agent's name for itself. */
+/** An agent's name for itself; `.` and `..` would be lost from a path. */
 export const agentId = text({
   summary: "An agent",
   max: 100,
-  pattern: "^[A-Za-z0-9._:@-]+$",
+  pattern: "^(?!\\.{1,2}$)[A-Za-z0-9._:@-]+$",
   placeholder: "<agent>",
   expects: "an agent's id: 1 to 100 letters, digits and . _ : @ -",
 });
+
+/** A name of a lock or a channel: it may be a path, but has no segment that a URL would lose. */
+function pathName(what: string, placeholder: string): Field<string> {
+  return text({
+    summary: `The ${what}`,
+    max: 200,
+    pattern: "^(?!\\.{0,2}(?:/|$))[A-Za-z0-9._:@-]+(?:/(?!\\.{0,2}(?:/|$))[A-Za-z0-9._:@-]+)*$",
+    placeholder,
+    expects: `a ${what}: 1 to 200 letters, digits and . _ : @ - /, without empty, '.' or '..' segments`,
+  });
+}
+
+export const lockName = pathName("lock", "<name>");
+export const channelName = pathName("channel", "<channel>");
 
 /** What a command line is called, where no agent is named. */
 export const callerId = text({

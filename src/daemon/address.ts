@@ -24,8 +24,10 @@ export type RequestEnv = {
 export type HeldRequest = {
   /** Aborted when the caller has gone. */
   signal: AbortSignal;
-  /** Says that the answer may take long. */
-  hold: () => void;
+  /** Says that the answer may take long, until the function that it returns is called. */
+  hold: () => () => void;
+  /** The last id that the reader of a stream has seen. */
+  lastEventId: number | undefined;
 };
 
 /** The most that a request's body may hold. */

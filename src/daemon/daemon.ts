@@ -7,15 +7,21 @@ import { brief } from "../contract/duration.ts";
 import type { EventData } from "../contract/events.ts";
 import { Fault } from "../contract/faults.ts";
 import * as activity from "../domain/activity.ts";
+import * as agents from "../domain/agents.ts";
+import * as messages from "../domain/messages.ts";
 import * as database from "../store/database.ts";
 import { tryLock, type Lock } from "../system/lock.ts";
 import * as paths from "../system/paths.ts";
 import { daemonCaller, type World } from "../world.ts";
 import { listenOnLoopback, listenOnSocket, type Serve, type SocketServer } from "./address.ts";
+import { createAlarm, type Alarm } from "./alarm.ts";
+import { createFeeds, type Feeds } from "./feeds.ts";
 import { createLog, type Log } from "./log.ts";
+import { createPresence, type Presence } from "./presence.ts";
 import { createProbe } from "./probe.ts";
-import { makeReaper, pruneEveryMs, reapEveryMs } from "./reaper.ts";
+import { createReaper, pruneEveryMs, reapEveryMs, type Reaper } from "./reaper.ts";
 import { answerHeaders, createApp } from "./server.ts";
+import { createStreams, heartbeatEveryMs, type Streams } from "./streams.ts";
 import { createWorld } from "./world.ts";
 
 export type Daemon = {
@@ -28,6 +34,12 @@ export type Daemon = {
   /** What whoever started us should know, such as a damaged database. */
   notices: string[];
   answerHeaders: Record<string, string>;
+  /** Notices time that passed without us, before anything is judged by it. */
+  catchUp(): void;
+  alarm: Alarm;
+  presence: Presence;
+  streams: Streams;
+  feeds: Feeds;
   /** Aborted when the daemon begins to stop: whoever waits is told. */
   stopping: AbortSignal;
   /** Begins to stop; returns at once. */
@@ -83,7 +95,10 @@ async function open(config: Config, log: Log, undo: (() => unknown)[]): Promise<
     clock,
     probe: createProbe(clock),
     report: log.failure,
+    sequences: paths.sequencesFile(config.home),
   });
+  const presence = createPresence((agent) => agents.hear(world, agent));
+  const reaper = createReaper(world, presence.agents);
   const stopping = new AbortController();
   const { promise: stopped, resolve: setStopped } = Promise.withResolvers<void>();
   let stopTimers = () => {};
@@ -95,12 +110,18 @@ async function open(config: Config, log: Log, undo: (() => unknown)[]): Promise<
     port: undefined,
     notices,
     answerHeaders: answerHeaders(build, undefined, config.range),
+    catchUp: reaper.catchUp,
+    alarm: createAlarm(world, reaper.catchUp, log.failure),
+    presence,
+    streams: createStreams(),
+    feeds: createFeeds(world),
     stopping: stopping.signal,
     stop(reason) {
       if (stopping.signal.aborted) return;
       log.info(`stopping: ${reason}`);
       stopping.abort();
       stopTimers();
+      daemon.alarm.clear();
       void close(daemon, [...loopback, socket], held).then(setStopped);
     },
     stopped,
@@ -121,7 +142,7 @@ async function open(config: Config, log: Log, undo: (() => unknown)[]): Promise<
     pid: process.pid,
     port: daemon.port ?? null,
   });
-  stopTimers = startTimers(daemon, () => keepPlace(daemon, held, socket));
+  stopTimers = startTimers(daemon, reaper, () => keepPlace(daemon, held, socket));
   log.info(
     `port-daddy ${build.version} (${build.codeHash}) started, pid ${process.pid}, state ${config.home}`,
   );
@@ -132,7 +153,7 @@ async function open(config: Config, log: Log, undo: (() => unknown)[]): Promise<
 
 /** Closes everything, each step also where the one before it failed: a full disk must not keep a daemon alive. */
 async function close(
-  { world, build, log, startedAt }: Daemon,
+  { world, build, log, startedAt, streams }: Daemon,
   servers: { stop(isAbrupt?: boolean): Promise<void> }[],
   held: Lock,
 ): Promise<void> {
@@ -146,11 +167,13 @@ async function close(
   const uptimeMs = world.clock.now() - startedAt;
   const drained = Promise.all(servers.map((server) => server.stop()));
   await attempt(() => record(world, "daemon.stop", { version: build.version, uptimeMs }));
+  await attempt(() => streams.endAll());
   await attempt(() => Promise.race([drained, Bun.sleep(drainMs)]));
   await attempt(() =>
     Promise.race([Promise.all(servers.map((server) => server.stop(true))), Bun.sleep(drainMs)]),
   );
   await attempt(() => world.journal.flush());
+  await attempt(() => world.sequences.settle());
   await attempt(() => database.checkpoint(world.db, "truncate"));
   await attempt(() => world.db.close());
   // Where the directory was replaced, the socket in it is a successor's.
@@ -188,7 +211,11 @@ function keepPlace(daemon: Daemon, held: Lock, socket: SocketServer): void {
   else if (socket.renewIfLost()) daemon.log.warn("the socket was gone and has been made anew");
 }
 
-function startTimers({ world, log }: Daemon, keepPlace: () => void): () => void {
+function startTimers(
+  { world, log, streams }: Daemon,
+  reaper: Reaper,
+  keepPlace: () => void,
+): () => void {
   function every(ms: number, work: () => void): Timer {
     function attempt(): void {
       try {
@@ -201,12 +228,20 @@ function startTimers({ world, log }: Daemon, keepPlace: () => void): () => void 
     return setInterval(attempt, ms);
   }
   const timers = [
-    every(reapEveryMs, makeReaper(world)),
+    every(reapEveryMs, reaper.round),
     every(reapEveryMs, keepPlace),
-    every(pruneEveryMs, () => activity.prune(world)),
+    every(heartbeatEveryMs, streams.beat),
+    every(pruneEveryMs, () => prune(world)),
     every(checkpointEveryMs, checkpointWhenQuiet(world)),
   ];
   return () => timers.forEach(clearInterval);
+}
+
+/** Cuts what is kept for a while to its retention. */
+function prune(world: World): void {
+  messages.prune(world);
+  agents.prune(world);
+  activity.prune(world);
 }
 
 /** A checkpoint takes milliseconds, so it waits for a second without events, unless the log has grown too large. */

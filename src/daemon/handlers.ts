@@ -1,21 +1,26 @@
 // Which domain call answers which operation: a line each.
 
-import type { InputOf, OperationName, OutputOf } from "../contract/operations.ts";
+import type { InputOf, OperationName, OutputOf, StreamName } from "../contract/operations.ts";
 import { format } from "../contract/range.ts";
 import * as activity from "../domain/activity.ts";
+import * as agents from "../domain/agents.ts";
+import * as locks from "../domain/locks.ts";
+import * as messages from "../domain/messages.ts";
 import * as services from "../domain/services.ts";
 import type { Caller } from "../world.ts";
 import type { Daemon } from "./daemon.ts";
+import * as feeds from "./feeds.ts";
 import { openapi } from "./openapi.ts";
+import { releaseAll } from "./reaper.ts";
 import type { HeldRequest } from "./address.ts";
-import { untilHealthy } from "./waiting.ts";
+import { isWaiting, untilAcquired, untilHealthy } from "./waiting.ts";
 
 type Handler<N extends OperationName> = (
   daemon: Daemon,
   input: InputOf<N>,
   caller: Caller,
   request: HeldRequest,
-) => OutputOf<N> | Promise<OutputOf<N>>;
+) => N extends StreamName ? Response : OutputOf<N> | Promise<OutputOf<N>>;
 
 export const handlers: { [N in OperationName]: Handler<N> } = {
   health: (daemon) => ({
@@ -24,9 +29,13 @@ export const handlers: { [N in OperationName]: Handler<N> } = {
     pid: process.pid,
     uptimeMs: daemon.world.clock.now() - daemon.startedAt,
     services: services.count(daemon.world),
+    locks: locks.count(daemon.world),
+    agents: agents.count(daemon.world, "active"),
+    subscribers: daemon.streams.count(),
   }),
   version,
   activity: ({ world }, input) => activity.list(world, input),
+  events: (daemon, input, _, request) => feeds.events(daemon, input, request),
   openapi: ({ build }) => openapi(build.version),
   shutdown: (daemon) => {
     daemon.stop("asked to by POST /shutdown");
@@ -43,6 +52,37 @@ export const handlers: { [N in OperationName]: Handler<N> } = {
     services.setEndpoint(world, { ...input, url: null }, caller),
   wait: (daemon, input, _, request) => untilHealthy(daemon, input, request),
   port: ({ world }, input) => services.report(world, input),
+
+  lock: (daemon, input, caller, request) =>
+    isWaiting(input)
+      ? untilAcquired(daemon, input, caller, request)
+      : locks.acquire(daemon.world, input, caller),
+  extendLock: ({ world }, input, caller) => locks.extend(world, input, caller),
+  unlock: ({ world }, input, caller) => locks.release(world, input, caller),
+  locks: ({ world }, input) => locks.list(world, input),
+  lockState: ({ world }, input) => locks.get(world, input),
+
+  publish: ({ world, feeds }, input, caller) => ({
+    ...messages.publish(world, input, caller),
+    subscribers: feeds.messages.count(input.channel),
+  }),
+  messages: ({ world }, input) => messages.read(world, input),
+  subscribe: (daemon, input, _, request) => feeds.subscribe(daemon, input, request),
+  clearChannel: ({ world }, input, caller) => messages.clear(world, input, caller),
+  channels: (daemon, input) => feeds.channels(daemon.world, daemon.feeds, input),
+
+  registerAgent: ({ world }, input, caller) => agents.register(world, input, caller),
+  heartbeat: ({ world }, input, caller) => agents.heartbeat(world, input, caller),
+  unregisterAgent: ({ world }, input, caller) =>
+    world.journal.commit(() => {
+      agents.unregister(world, input, caller);
+      return {
+        unregistered: true,
+        ...releaseAll(world, input.id, "agent_unregistered", caller),
+      };
+    }),
+  agents: ({ world }, input) => agents.list(world, input),
+  agent: ({ world }, input) => agents.get(world, input),
 };
 
 /** What is in force: version, code, and the settings that a shell may hold a different view of. */

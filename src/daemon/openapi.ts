@@ -2,12 +2,12 @@
 
 import { faults } from "../contract/faults.ts";
 import { isOptional, schemaOf, type Field, type Schema } from "../contract/fields.ts";
-import { operations, pathFields, type Operation } from "../contract/operations.ts";
+import { fillPath, operations, pathFields, type Operation } from "../contract/operations.ts";
 
 export function openapi(version: string): Record<string, unknown> {
   const paths: Record<string, Record<string, unknown>> = {};
   for (const [name, operation] of Object.entries<Operation>(operations)) {
-    const path = operation.path.replace(/:(\w+)/g, "{$1}");
+    const path = fillPath(operation.path, (field) => `{${field}}`);
     (paths[path] ??= {})[operation.method.toLowerCase()] = describe(name, operation);
   }
   return {
@@ -18,7 +18,8 @@ export function openapi(version: string): Record<string, unknown> {
   };
 }
 
-function describe(name: string, { method, path, group, summary, input, output }: Operation) {
+function describe(name: string, operation: Operation) {
+  const { method, path, group, summary, input, output, isStream } = operation;
   const inPath = pathFields(path);
   const others = Object.entries(input).filter(([field]) => !inPath.includes(field));
   const takesBody = method === "POST" || method === "PUT";
@@ -35,11 +36,18 @@ function describe(name: string, { method, path, group, summary, input, output }:
     responses: {
       200: {
         description: output.summary,
-        content: { "application/json": { schema: output.schema() } },
+        content: isStream
+          ? { "text/event-stream": { schema: { type: "string", description: dataOf(output) } } }
+          : { "application/json": { schema: output.schema() } },
       },
       default: { $ref: "#/components/responses/Fault" },
     },
   };
+}
+
+/** OpenAPI 3.1 has no words for a stream of events, so its data is described by a sentence. */
+function dataOf(output: Field<unknown>): string {
+  return `Server-sent events; the data of each: ${JSON.stringify(output.schema())}`;
 }
 
 function parameter(place: "path" | "query", name: string, field: Field<unknown>) {

@@ -14,6 +14,7 @@ import {
   type OperationName,
 } from "../contract/operations.ts";
 import type { Range } from "../contract/range.ts";
+import * as agents from "../domain/agents.ts";
 import type { Caller } from "../world.ts";
 import { socketFile } from "../system/paths.ts";
 import { maxBodyBytes, type HeldRequest, type RequestEnv } from "./address.ts";
@@ -27,8 +28,12 @@ export function createApp(daemon: Daemon): Hono<RequestEnv> {
   const app = new Hono<RequestEnv>();
   app.use(guard());
   for (const name of Object.keys(operations) as OperationName[]) {
-    const { method, path } = operations[name];
-    app.on(method, path, (c) => answer(daemon, name, c));
+    const { method, path, isStream } = operations[name];
+    app.on(method, path, (c) => {
+      // Asked for its headers alone, a stream would stay open with nobody to read it.
+      if (isStream && c.req.method === "HEAD") return reply(daemon, {}, 200);
+      return answer(daemon, name, c);
+    });
   }
   app.notFound((c) => {
     throw noRoute(c.req.raw, daemon);
@@ -52,23 +57,44 @@ async function answer(daemon: Daemon, name: OperationName, c: RequestContext): P
   let stored: Promise<void> | undefined;
   try {
     const handler = handlers[name] as AnyHandler;
-    const result = handler(daemon, checkShape(operation.input, given), caller, {
-      get signal() {
-        return c.req.raw.signal;
-      },
-      hold: c.env.transport === "tcp" ? c.env.hold : () => {},
-    });
+    const input = checkShape(operation.input, given);
+    daemon.catchUp();
+    hear(daemon, operation, caller);
+    const result = handler(daemon, input, caller, heldRequest(daemon, caller, c));
     // Asked for at once: when somebody else's work has failed the turn, its promise is the one that says so.
     stored = daemon.world.journal.landed();
     const answer = await result;
     // What an operation that waited has seen at last is of a later turn.
     if (result instanceof Promise) stored = daemon.world.journal.landed();
-    return reply(daemon, answer, 200);
+    return answer instanceof Response ? answer : reply(daemon, answer, 200);
   } finally {
     // Also before a refusal leaves: it may rest on a change of this turn that is not stored yet.
     await (stored ?? daemon.world.journal.landed());
   }
 }
+
+/** Whoever does something is there. What concerns the agents themselves notes that on its own. */
+function hear({ world }: Daemon, { method, group }: Operation, { agent }: Caller): void {
+  if (agent !== undefined && method !== "GET" && group !== "Agents") agents.hear(world, agent);
+}
+
+function heldRequest(daemon: Daemon, { agent }: Caller, c: RequestContext): HeldRequest {
+  return {
+    get signal() {
+      return c.req.raw.signal;
+    },
+    get lastEventId() {
+      const id = c.req.header("last-event-id") || undefined;
+      return id === undefined ? undefined : checkText(lastEventId, id, "Last-Event-ID");
+    },
+    hold() {
+      if (c.env.transport === "tcp") c.env.hold();
+      return agent === undefined ? () => {} : daemon.presence.enter(agent);
+    },
+  };
+}
+
+const lastEventId = operations.subscribe.input.after;
 
 function reply(daemon: Daemon, body: unknown, status: number): Response {
   return new Response(JSON.stringify(body) + "\n", { status, headers: daemon.answerHeaders });

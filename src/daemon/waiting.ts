@@ -1,10 +1,13 @@
 // Requests that are held until something is so.
 
 import { format } from "../contract/duration.ts";
-import { processInWords, type Service } from "../contract/entities.ts";
+import { processInWords, type Lock, type Service } from "../contract/entities.ts";
 import { Fault } from "../contract/faults.ts";
 import { defaultWaitMs, type InputOf, type OutputOf } from "../contract/operations.ts";
+import * as lockQueue from "../domain/lockQueue.ts";
+import * as locks from "../domain/locks.ts";
 import { find } from "../domain/services.ts";
+import type { Caller } from "../world.ts";
 import type { Daemon } from "./daemon.ts";
 import { unhealthy } from "./health.ts";
 import type { HeldRequest } from "./address.ts";
@@ -24,7 +27,20 @@ export async function untilHealthy(
   { id: ids, timeout = defaultWaitMs }: InputOf<"wait">,
   { signal, hold }: HeldRequest,
 ): Promise<OutputOf<"wait">> {
-  hold();
+  const letGo = hold();
+  try {
+    return await lookUntilHealthy(daemon, ids, timeout, signal);
+  } finally {
+    letGo();
+  }
+}
+
+async function lookUntilHealthy(
+  daemon: Daemon,
+  ids: string[],
+  timeout: number,
+  signal: AbortSignal,
+): Promise<OutputOf<"wait">> {
   const deadline = timeout === 0 ? [] : [AbortSignal.timeout(timeout)];
   const end = AbortSignal.any([signal, daemon.stopping, ...deadline]);
   let looks: (Service | Missing)[] = [];
@@ -37,14 +53,58 @@ export async function untilHealthy(
       looks;
     const missing = looks.filter(isMissing);
     if (looks.length > 0 && missing.length === 0) return { services: looks as Service[] };
-    if (daemon.stopping.aborted) throw stopping();
-    if (signal.aborted) throw new Fault("unavailable", "The caller has gone");
+    if (daemon.stopping.aborted) throw stoppingFault();
+    if (signal.aborted) throw goneFault();
     if (isOver) throw notInTime(missing, timeout);
     await unlessAborted(Bun.sleep(lookEveryMs), end);
   }
 }
 
-function stopping(): Fault {
+/** Whether an acquisition stands in line where somebody has the lock: whoever says how long means that it does. */
+export function isWaiting({ wait, timeout }: InputOf<"lock">): boolean {
+  return wait ?? timeout !== undefined;
+}
+
+/**
+ * Answers when the lock is acquired, first come first served. Throws `timed_out` naming the holder, `limit_reached`,
+ * `unavailable` where the daemon stops meanwhile. What cannot be delivered any more is taken back.
+ */
+export async function untilAcquired(
+  { world, alarm, stopping }: Daemon,
+  input: InputOf<"lock">,
+  caller: Caller,
+  { signal, hold }: HeldRequest,
+): Promise<Lock> {
+  const letGo = hold();
+  const { promise: outcome, resolve } = Promise.withResolvers<Lock | Fault>();
+  let leave = () => {};
+  const onStop = () => resolve(stoppingFault());
+  const onGone = () => resolve(goneFault());
+  try {
+    const isGone = () => signal.aborted || stopping.aborted;
+    const waiter = lockQueue.join(world, { input, caller, isGone, end: resolve });
+    leave = () => lockQueue.leave(world, waiter);
+    alarm.set();
+    stopping.addEventListener("abort", onStop);
+    signal.addEventListener("abort", onGone);
+    const lock = await outcome;
+    if (lock instanceof Fault) throw lock;
+    await world.journal.landed();
+    if (signal.aborted) locks.takeBack(world, lock);
+    return lock;
+  } finally {
+    leave();
+    stopping.removeEventListener("abort", onStop);
+    signal.removeEventListener("abort", onGone);
+    letGo();
+  }
+}
+
+function goneFault(): Fault {
+  return new Fault("unavailable", "The caller has gone");
+}
+
+function stoppingFault(): Fault {
   return new Fault("unavailable", "The daemon is stopping", {
     details: { stopping: true },
     hint: "it may be back in a moment: port-daddy status",

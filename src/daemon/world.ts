@@ -1,20 +1,39 @@
 // Puts a world together.
 
 import type { Config } from "../config.ts";
+import * as lockQueue from "../domain/lockQueue.ts";
+import * as messages from "../domain/messages.ts";
 import { indexRemembered } from "../domain/ports.ts";
 import type { Database } from "../store/database.ts";
 import { createJournal, type Clock } from "../store/journal.ts";
+import { openSequences } from "../store/sequences.ts";
 import type { Probe, World } from "../world.ts";
 
-/** `report` is told of what fails where nobody waits for it. */
+/** `report` is told of what fails where nobody waits for it; `sequences` is the file of their marks, if there is one. */
 export function createWorld(parts: {
   config: Config;
   db: Database;
   clock: Clock;
   probe: Probe;
   report: (error: unknown) => void;
+  sequences?: string;
 }): World {
   const { config, db, clock, probe, report } = parts;
   const journal = createJournal(db, clock, report);
-  return { config, db, journal, clock, probe, rememberedPorts: indexRemembered(db, journal) };
+  const world: World = {
+    config,
+    db,
+    journal,
+    clock,
+    probe,
+    sequences: openSequences(db, parts.sequences),
+    rememberedPorts: indexRemembered(db, journal),
+    lockQueue: new Map(),
+  };
+  messages.markLoss(world);
+  journal.flush();
+  journal.listen(({ event, targetId }) => {
+    if (event === "lock.release") lockQueue.serve(world, targetId);
+  });
+  return world;
 }

@@ -6,6 +6,9 @@ import { isPattern, literalPrefix, matcher } from "../contract/pattern.ts";
 import { entryColumns, toEntry, type EntryRow } from "../store/journal.ts";
 import type { World } from "../world.ts";
 
+/** One that was sent every minute would soon be most of the log. */
+const keepHeartbeatsMs = 3_600_000;
+
 /** Rows read at a time where the pattern rule, and not the database alone, decides. */
 const chunk = 500;
 
@@ -24,16 +27,20 @@ export function list(
 }
 
 /**
- * Deletes what is older or more than the configured retention. Never the newest row: the ids of events continue from
+ * Deletes what is older or more than the configured retention, and heartbeats sooner. Never the newest row: the ids of events continue from
  * it, also after a restart.
  */
 export function prune(world: World): void {
   const { ms, rows } = world.config.activityRetention;
+  const now = world.clock.now();
   world.journal.commit(() => {
     const newest = world.journal.lastId();
     world.db
       .query("DELETE FROM activity WHERE id < ? AND (timestamp < ? OR id <= ?)")
-      .run(newest, world.clock.now() - ms, newest - rows);
+      .run(newest, now - ms, newest - rows);
+    world.db
+      .query("DELETE FROM activity WHERE action = 'agent_heartbeat' AND id < ? AND timestamp < ?")
+      .run(newest, now - keepHeartbeatsMs);
   });
 }
 

@@ -1,8 +1,10 @@
 // How claims end, other than by being given back.
 
+import type { Freed } from "../contract/entities.ts";
 import type { ReleaseReason } from "../contract/events.ts";
 import { daemonCaller, type Caller, type World } from "../world.ts";
 import * as ports from "./ports.ts";
+import { hasDied } from "./processes.ts";
 import { select, type Row } from "./serviceRows.ts";
 
 /** Ends the claims whose time is over. An expired one is never shown or honoured, however late this runs. */
@@ -21,9 +23,18 @@ export function releaseDead(world: World): void {
   );
 }
 
-/** Whether the process that the claim lives with has died, or its number belongs to another by now. */
-export function hasDied(world: World, { pid, pidMark }: Row): boolean {
-  return pid !== null && world.probe.birthmark(pid) !== pidMark;
+/** Ends what an agent holds. */
+export function releaseOf(
+  world: World,
+  agent: string,
+  reason: ReleaseReason,
+  caller: Caller,
+): Freed[] {
+  return world.journal.commit(() => {
+    const rows = world.db.query(`${select} WHERE agent = ? ORDER BY id`).all(agent) as Row[];
+    for (const row of rows) end(world, row, reason, caller);
+    return rows.map(({ id, port }) => ({ id, port }));
+  });
 }
 
 export function endAll(world: World, rows: Row[], reason: ReleaseReason): void {

@@ -14,8 +14,10 @@ import type { InputOf } from "../contract/operations.ts";
 import { contains, parse } from "../contract/range.ts";
 import { daemonCaller, type Caller, type World } from "../world.ts";
 import * as listeners from "./listeners.ts";
-import { end, hasDied, releaseExpired } from "./endings.ts";
+import { end, releaseExpired } from "./endings.ts";
 import * as ports from "./ports.ts";
+import { birthmarkOf, hasDied } from "./processes.ts";
+import { isActive, requireRoom } from "./registry.ts";
 import {
   addUrls,
   findRow,
@@ -143,15 +145,17 @@ export function count(world: World): number {
 }
 
 function begin(world: World, input: InputOf<"claim">, caller: Caller): Claimed {
+  const agent = input.agent ?? caller.agent ?? null;
+  requireRoom(world, agent, "services");
   const choice = choose(world, input);
   const now = world.clock.now();
   const row: Row = {
     id: input.id,
     ...blank,
-    agent: caller.agent ?? null,
     claimer: caller.id ?? null,
     createdAt: now,
     ...given(world, input),
+    agent,
     port: choice.port,
     lastSeenAt: now,
   };
@@ -187,6 +191,8 @@ function repeat(world: World, held: Row, input: InputOf<"claim">, caller: Caller
     ...(caller.id !== undefined && { claimer: caller.id }),
     ...renewal(world, held),
     ...given(world, input),
+    // Whoever repeats a claim does not take it over from an agent that is there.
+    ...(held.agent !== null && isActive(world, held.agent) && { agent: held.agent }),
     port: choice.port,
     lastSeenAt: world.clock.now(),
   };
@@ -272,14 +278,6 @@ function given(world: World, input: InputOf<"claim">): Partial<Row> {
 /** A repeat without `expires` renews the span that was given before. */
 function renewal(world: World, { expiresMs }: Row): Partial<Row> {
   return expiresMs === null ? {} : { expiresAt: world.clock.now() + expiresMs };
-}
-
-function birthmarkOf(world: World, pid: number): string {
-  const mark = world.probe.birthmark(pid);
-  if (mark !== undefined) return mark;
-  throw new Fault("invalid_input", `pid ${pid} is not a running process`, {
-    details: { field: "pid" },
-  });
 }
 
 /** The same without what is null: what an event keeps. */

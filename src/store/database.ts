@@ -75,7 +75,7 @@ function migrate(db: Database, file: string): void {
 
 /** Reads what the daemon starts from, so that damage there is found now and not by the first request. */
 function readThrough(db: Database): void {
-  for (const table of ["services", "endpoints", "port_memory"])
+  for (const table of ["services", "endpoints", "port_memory", "locks", "agents", "channels"])
     db.query(`SELECT * FROM ${table}`).values();
   db.query("SELECT * FROM activity ORDER BY id DESC LIMIT 1").values();
 }

@@ -195,12 +195,12 @@ export function createJournal(db: Database, clock: Clock, report: (error: unknow
     watch(watcher: Watcher): void {
       watchers.push(watcher);
     },
-    /** The events after an id that have landed, oldest first. */
-    since(id: number): Entry[] {
+    /** The events after an id that have landed, oldest first; at most `limit` of them. */
+    since(id: number, limit = -1): Entry[] {
       flush();
       const rows = db
-        .query(`SELECT ${entryColumns} FROM activity WHERE id > ? ORDER BY id`)
-        .all(id);
+        .query(`SELECT ${entryColumns} FROM activity WHERE id > ? ORDER BY id LIMIT ?`)
+        .all(id, limit);
       return (rows as EntryRow[]).map(toEntry);
     },
     lastId: () => lastId,

@@ -65,4 +65,63 @@ export const migrations: readonly string[] = [
   CREATE INDEX port_memory_by_port ON port_memory (port);
   CREATE INDEX port_memory_by_release ON port_memory (released_at, port) WHERE released_at IS NOT NULL;
   `,
+  `
+  CREATE TABLE locks (
+    name        TEXT PRIMARY KEY,
+    owner       TEXT NOT NULL,
+    agent       TEXT,
+    pid         INTEGER,
+    pid_mark    TEXT,
+    fence       INTEGER NOT NULL,
+    acquired_at INTEGER NOT NULL,
+    expires_at  INTEGER NOT NULL,
+    -- The span that an extension renews.
+    ttl_ms      INTEGER NOT NULL,
+    metadata    TEXT,
+    -- What its holder calls the attempt by which it was acquired.
+    attempt     TEXT
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX locks_by_expiry ON locks (expires_at);
+  CREATE INDEX locks_by_agent ON locks (agent) WHERE agent IS NOT NULL;
+
+  CREATE TABLE messages (
+    id         INTEGER PRIMARY KEY,
+    channel    TEXT NOT NULL,
+    -- As JSON.
+    payload    TEXT NOT NULL,
+    sender     TEXT,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER
+  ) STRICT;
+  CREATE INDEX messages_by_channel ON messages (channel, id);
+  CREATE INDEX messages_by_age ON messages (created_at);
+  CREATE INDEX messages_by_expiry ON messages (expires_at) WHERE expires_at IS NOT NULL;
+
+  -- The channels that have, or lately had, messages. The one without a name stands for all that are no longer listed.
+  CREATE TABLE channels (
+    channel         TEXT PRIMARY KEY,
+    count           INTEGER NOT NULL,
+    last_message_at INTEGER,
+    -- The newest id that was ever removed: a subscriber who has seen less has missed something.
+    trimmed_to      INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX channels_by_trim ON channels (trimmed_to);
+
+  CREATE TABLE agents (
+    id                TEXT PRIMARY KEY,
+    name              TEXT,
+    type              TEXT,
+    pid               INTEGER,
+    pid_mark          TEXT,
+    metadata          TEXT,
+    max_services      INTEGER NOT NULL,
+    max_locks         INTEGER NOT NULL,
+    status            TEXT NOT NULL,
+    registered_at     INTEGER NOT NULL,
+    last_heartbeat_at INTEGER NOT NULL,
+    -- When it goes stale, unless it is heard from before.
+    stale_at          INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX agents_by_staleness ON agents (status, stale_at);
+  `,
 ];

@@ -9,6 +9,8 @@ const maxSocketPath = process.platform === "darwin" ? 103 : 107;
 
 export const databaseFile = (home: string) => path.join(home, "port-daddy.db");
 export const logFile = (home: string) => path.join(home, "daemon.log");
+/** The high-water marks of fences and message ids. */
+export const sequencesFile = (home: string) => path.join(home, "sequences.json");
 /** Held by the one daemon of a state directory. */
 export const daemonLock = (home: string) => path.join(home, "daemon.lock");
 /** Held by the command that is starting it, so that one does however many need it. */

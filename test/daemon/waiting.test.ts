@@ -244,7 +244,7 @@ function hold(world: TestWorld, ids: string[], timeout = 0) {
   const stopping = new AbortController();
   // All of a daemon that a wait looks at.
   const daemon = { world, stopping: stopping.signal } as unknown as Daemon;
-  const request = { signal: caller.signal, hold() {} };
+  const request = { signal: caller.signal, hold: () => () => {}, lastEventId: undefined };
   return { caller, stopping, held: untilHealthy(daemon, { id: ids, timeout }, request) };
 }
 

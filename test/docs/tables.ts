@@ -9,7 +9,7 @@ import { settings } from "../../src/config.ts";
 import { events } from "../../src/contract/events.ts";
 import { faults } from "../../src/contract/faults.ts";
 import type { Field } from "../../src/contract/fields.ts";
-import { operations, pathFields, type Operation } from "../../src/contract/operations.ts";
+import { fillPath, operations, pathFields, type Operation } from "../../src/contract/operations.ts";
 
 const tables: Record<string, () => string> = {
   commands: () =>
@@ -43,7 +43,7 @@ const tables: Record<string, () => string> = {
     markdown(
       ["Route", "Input beyond the path", "Description"],
       Object.values<Operation>(operations).map(({ method, path, input, summary }) => [
-        code(`${method} ${path}`),
+        code(`${method} ${fillPath(path, (name) => `:${name}`)}`),
         Object.keys(input)
           .filter((name) => !pathFields(path).includes(name))
           .map(code)

@@ -5,7 +5,7 @@ import * as fc from "fast-check";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
-import { makeReaper, reapEveryMs } from "../../src/daemon/reaper.ts";
+import { createReaper, reapEveryMs } from "../../src/daemon/reaper.ts";
 import { makeSide, type Scenario } from "../scenario.ts";
 import { makeWorld, startOfTime, type TestWorld } from "../world.ts";
 
@@ -19,7 +19,7 @@ const newFile = () => path.join(directory, `${files++}.db`);
 /** A daemon as far as liveness goes: what it is asked, and its rounds. */
 function makeWatch(world: TestWorld = makeWorld()) {
   const side = makeSide(world);
-  const round = makeReaper(world);
+  const { round } = createReaper(world, () => new Set());
   const { machine } = world;
 
   /** What one look at everything records. */

@@ -1,0 +1,163 @@
+// The two streams: messages of channels, and everything that happens.
+
+import type { InputOf } from "../contract/operations.ts";
+import { matcher } from "../contract/pattern.ts";
+import * as agents from "../domain/agents.ts";
+import * as locks from "../domain/locks.ts";
+import * as messages from "../domain/messages.ts";
+import * as services from "../domain/services.ts";
+import type { Entry } from "../store/journal.ts";
+import type { World } from "../world.ts";
+import type { HeldRequest } from "./address.ts";
+import type { Daemon } from "./daemon.ts";
+import { createAudience, frame, type Audience, type Frame, type Page } from "./streams.ts";
+
+/** How much is read at a time for a stream that catches up. */
+const pageSize = 100;
+
+/** Who hears of messages, by channel, and of events, by name. */
+export type Feeds = { messages: Audience; events: Audience };
+
+export function createFeeds(world: World): Feeds {
+  const feeds = { messages: createAudience(matcher), events: createAudience(matcher) };
+  world.journal.listen((entry) => {
+    feeds.events.tell(entry.event, entry.id, () => eventFrame(entry));
+    if (entry.event !== "message.publish") return;
+    const id = entry.metadata["id"] as number;
+    feeds.messages.tell(entry.targetId, id, () => {
+      // One that expired at once, or was trimmed in the same turn, is a gap by now.
+      const message = messages.find(world, id);
+      return message && frame({ id, data: message });
+    });
+  });
+  return feeds;
+}
+
+/** The messages of a channel or pattern: from now on, after an id, or from the last few. */
+export function subscribe(
+  daemon: Daemon,
+  { channel, after, last }: InputOf<"subscribe">,
+  { lastEventId, hold }: HeldRequest,
+): Response {
+  const { world, streams, feeds } = daemon;
+  world.journal.flush();
+  const seen = lastEventId ?? after;
+  const start =
+    seen ??
+    (last === undefined
+      ? world.sequences.messages.last()
+      : messages.idBefore(world, channel, last));
+  const letGo = hold();
+  let leave = () => {};
+  // Whoever says where it stood is told of what is gone since. Whoever asks for the last few knows that it is not all.
+  let toldTo = seen === undefined ? world.sequences.messages.last() : -1;
+  const stream = streams.open({
+    headers: daemon.answerHeaders,
+    first: [],
+    after: start,
+    read(after) {
+      world.journal.flush();
+      const lostTo = messages.gapAfter(world, channel, after) ?? -1;
+      const gap = lostTo > toldTo ? [frame({ event: "gap", data: { after, lostTo } })] : [];
+      toldTo = Math.max(toldTo, lostTo);
+      const page = readMessages(world, channel, after);
+      return { ...page, frames: [...gap, ...page.frames] };
+    },
+    onEnd() {
+      leave();
+      letGo();
+    },
+  });
+  leave = feeds.messages.join(channel, stream);
+  return stream.response;
+}
+
+function readMessages(world: World, pattern: string, after: number): Page {
+  const { messages: found, cursor, isEnd } = messages.readAfter(world, pattern, after, pageSize);
+  return {
+    frames: found.map((message) => frame({ id: message.id, data: message })),
+    // At the end all is sent that there is, and an id of a state that is lost is above all that follow.
+    cursor: isEnd ? world.sequences.messages.last() : cursor,
+    isEnd,
+  };
+}
+
+/** Everything that happens: first the whole state, or what follows an id. */
+export function events(
+  daemon: Daemon,
+  { after, event: pattern = "*" }: InputOf<"events">,
+  { lastEventId, hold }: HeldRequest,
+): Response {
+  const { world, streams, feeds } = daemon;
+  world.journal.flush();
+  const seen = lastEventId ?? after;
+  const isLost = seen !== undefined && !isKept(world, seen);
+  const first = [
+    ...(isLost ? [frame({ event: "gap", data: { after: seen } })] : []),
+    ...(isLost || seen === undefined ? [snapshotFrame(daemon)] : []),
+  ];
+  const letGo = hold();
+  let leave = () => {};
+  const isMatch = matcher(pattern);
+  const stream = streams.open({
+    headers: daemon.answerHeaders,
+    first,
+    after: isLost || seen === undefined ? world.journal.lastId() : seen,
+    read(after) {
+      const entries = world.journal.since(after, pageSize);
+      return {
+        frames: entries.filter((entry) => isMatch(entry.event)).map(eventFrame),
+        cursor: entries.at(-1)?.id ?? after,
+        isEnd: entries.length < pageSize,
+      };
+    },
+    onEnd() {
+      leave();
+      letGo();
+    },
+  });
+  leave = feeds.events.join(pattern, stream);
+  return stream.response;
+}
+
+/** Whether everything after an id is still there to be told. Heartbeats, which are kept for less long, do not count. */
+function isKept(world: World, id: number): boolean {
+  const { oldest } = world.db.query("SELECT min(id) AS oldest FROM activity").get() as {
+    oldest: number | null;
+  };
+  return id <= world.journal.lastId() && id >= (oldest ?? 1) - 1;
+}
+
+function eventFrame(entry: Entry): Frame {
+  return frame({ id: entry.id, data: entry });
+}
+
+/** The whole state as it is after the event of that id. */
+function snapshotFrame({ world, feeds }: Daemon): Frame {
+  const id = world.journal.lastId();
+  return frame({
+    id,
+    event: "snapshot",
+    data: {
+      id,
+      services: services.list(world, {}).services,
+      locks: locks.list(world, {}).locks,
+      agents: agents.list(world, {}).agents,
+      channels: channels(world, feeds, {}).channels,
+    },
+  });
+}
+
+/** The channels with their subscriptions; one that is only waited for is listed too. */
+export function channels(world: World, feeds: Feeds, { pattern = "*" }: InputOf<"channels">) {
+  const kept = messages.listChannels(world, pattern);
+  const isMatch = matcher(pattern);
+  const awaited = feeds.messages
+    .names()
+    .filter((name) => isMatch(name) && !kept.some(({ channel }) => channel === name))
+    .map((channel) => ({ channel, count: 0, lastMessageAt: null }));
+  const all = [...kept, ...awaited]
+    .sort((a, b) => (a.channel < b.channel ? -1 : 1))
+    .map((channel) => ({ ...channel, subscribers: feeds.messages.count(channel.channel) }));
+  return { channels: all, count: all.length };
+}

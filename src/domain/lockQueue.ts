@@ -1,0 +1,113 @@
+// Who waits for which lock: first come, first served. It lives as long as the requests that wait, so it is not stored.
+
+import type { Lock } from "../contract/entities.ts";
+import { format } from "../contract/duration.ts";
+import { asFault, Fault } from "../contract/faults.ts";
+import { defaultWaitMs, type InputOf } from "../contract/operations.ts";
+import type { Caller, World } from "../world.ts";
+import * as locks from "./locks.ts";
+import { requireRoom } from "./registry.ts";
+
+/** The lines by name of the lock; one that nobody stands in is not there. */
+export type LockQueue = Map<string, Waiter[]>;
+
+export type Waiter = {
+  input: InputOf<"lock">;
+  caller: Caller;
+  /** The instant at which it gives up; `Infinity` is never. */
+  deadline: number;
+  /** Whether nobody is there any more to be told. */
+  isGone: () => boolean;
+  /** Called once: with the lock, which must still land, or with why there is none. */
+  end: (outcome: Lock | Fault) => void;
+};
+
+/** Stands in line for a lock; where it is free it is had at once. Throws `limit_reached` where it would be refused. */
+export function join(
+  world: World,
+  { input, caller, isGone, end }: Omit<Waiter, "deadline">,
+): Waiter {
+  requireRoom(world, caller.agent ?? null, "locks");
+  const { name, timeout = defaultWaitMs } = input;
+  const deadline = timeout === 0 ? Number.POSITIVE_INFINITY : world.clock.now() + timeout;
+  const waiter = { input, caller, deadline, isGone, end };
+  stand(world, waiter, "last");
+  serve(world, name);
+  return waiter;
+}
+
+/** Leaves the line; does nothing where it was served before. */
+export function leave(world: World, waiter: Waiter): void {
+  const line = world.lockQueue.get(waiter.input.name) ?? [];
+  const place = line.indexOf(waiter);
+  if (place < 0) return;
+  line.splice(place, 1);
+  if (line.length === 0) world.lockQueue.delete(waiter.input.name);
+}
+
+/** Gives a lock that is free to whoever is next. */
+export function serve(world: World, name: string): void {
+  for (let next = first(world, name); next; next = first(world, name)) {
+    leave(world, next);
+    const outcome = next.isGone()
+      ? new Fault("unavailable", "The caller has gone")
+      : attempt(world, next);
+    if (outcome === undefined) return stand(world, next, "first");
+    next.end(outcome);
+  }
+}
+
+/** Serves every line, and ends the waits whose time is over. */
+export function wake(world: World): void {
+  const now = world.clock.now();
+  for (const [name, line] of [...world.lockQueue]) {
+    serve(world, name);
+    for (const waiter of [...line].filter(({ deadline }) => deadline <= now)) {
+      leave(world, waiter);
+      waiter.end(late(world, waiter));
+    }
+  }
+}
+
+/** The instant at which `wake` has something to do, as far as it can be told: a wait ends, or a lock lapses. */
+export function nextWake(world: World): number {
+  const instants = [...world.lockQueue].flatMap(([name, line]) => [
+    locks.lapseOf(world, name) ?? 0,
+    ...line.map(({ deadline }) => deadline),
+  ]);
+  return Math.min(Number.POSITIVE_INFINITY, ...instants);
+}
+
+/** Nobody waited while the machine slept. */
+export function forgive(world: World, gapMs: number): void {
+  for (const line of world.lockQueue.values()) for (const waiter of line) waiter.deadline += gapMs;
+}
+
+function stand(world: World, waiter: Waiter, place: "first" | "last"): void {
+  const { name } = waiter.input;
+  const line = world.lockQueue.get(name) ?? [];
+  world.lockQueue.set(name, line);
+  if (place === "first") line.unshift(waiter);
+  else line.push(waiter);
+}
+
+function first(world: World, name: string): Waiter | undefined {
+  return world.lockQueue.get(name)?.[0];
+}
+
+/** The lock, why it is refused, or `undefined` where somebody has it. */
+function attempt(world: World, { input, caller }: Waiter): Lock | Fault | undefined {
+  try {
+    return locks.acquireForNext(world, input, caller);
+  } catch (error) {
+    return asFault(error);
+  }
+}
+
+function late(world: World, { input: { name, timeout = defaultWaitMs } }: Waiter): Fault {
+  const { message, details } = locks.held(world, name);
+  return new Fault("timed_out", `Not acquired within ${format(timeout)}: ${message}`, {
+    details,
+    hint: `wait longer: port-daddy lock ${name} --wait --timeout ${format(timeout * 2)}`,
+  });
+}

@@ -1,0 +1,357 @@
+// Locks: one holder at a time, from the moment it is acquired until it is released, lapses or its process dies.
+
+import type { FreedLock, Lock, LockState } from "../contract/entities.ts";
+import type { UnlockReason } from "../contract/events.ts";
+import * as duration from "../contract/duration.ts";
+import { Fault } from "../contract/faults.ts";
+import { defaultTtlMs, type InputOf } from "../contract/operations.ts";
+import { matcher } from "../contract/pattern.ts";
+import { daemonCaller, type Caller, type World } from "../world.ts";
+import { birthmarkOf, hasDied } from "./processes.ts";
+import { requireRoom } from "./registry.ts";
+
+type Row = {
+  name: string;
+  owner: string;
+  agent: string | null;
+  pid: number | null;
+  pidMark: string | null;
+  fence: number;
+  acquiredAt: number;
+  expiresAt: number;
+  ttlMs: number;
+  metadata: string | null;
+  attempt: string | null;
+};
+
+const select = `
+  SELECT name, owner, agent, pid, pid_mark AS pidMark, fence, acquired_at AS acquiredAt, expires_at AS expiresAt,
+         ttl_ms AS ttlMs, metadata, attempt
+  FROM locks`;
+
+/** After a start of the daemon every holder has at least so long to be heard from. */
+const restartGraceMs = 15_000;
+
+/**
+ * Acquires a lock. It is not re-entrant: also for the holder itself it is held. Asked again by the same `attempt`, it
+ * is the same acquisition. Throws `held` naming the holder, `limit_reached`, `invalid_input` for a dead `pid`.
+ */
+export function acquire(world: World, input: InputOf<"lock">, caller: Caller): Lock {
+  freeIfOver(world, input.name);
+  return world.journal.commit(() => {
+    const row = findRow(world, input.name);
+    const isSame = row?.attempt != null && row.attempt === input.attempt;
+    if (row && isSame) return toLock(world, row);
+    if (row || countWaiting(world, input.name) > 0) throw held(world, input.name, row);
+    return take(world, input, caller);
+  });
+}
+
+/** Acquires a lock for the first of those who wait for it; `undefined` where somebody has it. */
+export function acquireForNext(
+  world: World,
+  input: InputOf<"lock">,
+  caller: Caller,
+): Lock | undefined {
+  freeIfOver(world, input.name);
+  return world.journal.commit(() => {
+    const row = findRow(world, input.name);
+    if (row)
+      return row.attempt !== null && row.attempt === input.attempt ? toLock(world, row) : undefined;
+    return take(world, input, caller);
+  });
+}
+
+/** Extends a lock. Throws `not_found` where it is not held, `not_owner` for anybody but its holder. */
+export function extend(
+  world: World,
+  { name, owner, fence, ttl, pid }: InputOf<"extendLock">,
+  caller: Caller,
+): Lock {
+  freeIfOver(world, name);
+  return world.journal.commit(() => {
+    const row = findRow(world, name) ?? notHeld(world, name);
+    requireOwner(row, owner ?? nameOf(caller), fence);
+    const ttlMs = ttl ?? row.ttlMs;
+    const extended: Row = {
+      ...row,
+      ...(pid !== undefined && { pid, pidMark: birthmarkOf(world, pid) }),
+      ttlMs,
+      expiresAt: world.clock.now() + ttlMs,
+    };
+    write(world, extended);
+    const lock = toLock(world, extended);
+    world.journal.record("lock.extend", name, caller.actor, {
+      owner: lock.owner,
+      pid: lock.pid,
+      fence: lock.fence,
+      expiresAt: lock.expiresAt,
+    });
+    return lock;
+  });
+}
+
+/** Releases a lock. Throws `not_found` where it is not held, `not_owner` for anybody but its holder without `force`. */
+export function release(
+  world: World,
+  { name, owner, fence, force }: InputOf<"unlock">,
+  caller: Caller,
+): { released: boolean; lock: Lock } {
+  freeIfOver(world, name);
+  return world.journal.commit(() => {
+    const row = findRow(world, name) ?? notHeld(world, name);
+    if (!force) requireOwner(row, owner ?? nameOf(caller), fence);
+    free(world, row, force ? "forced" : "released", caller);
+    return { released: true, lock: toLock(world, row) };
+  });
+}
+
+/** Takes an acquisition back that could not be delivered; does nothing where it has ended meanwhile. */
+export function takeBack(world: World, { name, fence }: Lock): void {
+  world.journal.commit(() => {
+    const row = findRow(world, name);
+    if (row?.fence === fence) free(world, row, "caller_gone", daemonCaller);
+  });
+}
+
+export function list(
+  world: World,
+  { owner, pattern }: InputOf<"locks">,
+): { locks: Lock[]; count: number } {
+  const isMatch = matcher(pattern ?? "*");
+  const rows = world.db
+    .query(`${select} WHERE expires_at > ? ORDER BY name`)
+    .all(world.clock.now()) as Row[];
+  const locks = rows
+    .filter((row) => isMatch(row.name) && (owner === undefined || row.owner === owner))
+    .map((row) => toLock(world, row));
+  return { locks, count: locks.length };
+}
+
+export function get(world: World, { name }: InputOf<"lockState">): LockState {
+  const row = findRow(world, name);
+  return { name, held: row !== undefined, lock: row ? toLock(world, row) : null };
+}
+
+export function count(world: World): number {
+  return (
+    world.db
+      .query("SELECT count(*) AS n FROM locks WHERE expires_at > ?")
+      .get(world.clock.now()) as { n: number }
+  ).n;
+}
+
+/** Frees the locks whose time is over. A lapsed one is never shown or honoured, however late this runs. */
+export function freeLapsed(world: World): void {
+  const rows = world.db.query(`${select} WHERE expires_at <= ?`).all(world.clock.now()) as Row[];
+  freeAll(world, rows, "expired");
+}
+
+/** Frees the locks whose process has died. */
+export function freeDead(world: World): void {
+  const rows = world.db.query(`${select} WHERE pid IS NOT NULL`).all() as Row[];
+  freeAll(
+    world,
+    rows.filter((row) => hasDied(world, row)),
+    "pid_died",
+  );
+}
+
+/** Frees what an agent holds. */
+export function freeOf(
+  world: World,
+  agent: string,
+  reason: UnlockReason,
+  caller: Caller,
+): FreedLock[] {
+  return world.journal.commit(() => {
+    const rows = world.db.query(`${select} WHERE agent = ? ORDER BY name`).all(agent) as Row[];
+    for (const row of rows) free(world, row, reason, caller);
+    return rows.map(({ name, fence }) => ({ name, fence }));
+  });
+}
+
+/** The time passed without us, because the machine slept or the clock was set: nobody's lock lapsed through it. */
+export function forgive(world: World, gapMs: number): void {
+  world.journal.commit(() => {
+    world.db.query("UPDATE locks SET expires_at = expires_at + ?").run(gapMs);
+  });
+}
+
+/** At the daemon's start: a holder that could not reach us has a while to do so. */
+export function resume(world: World): void {
+  world.journal.commit(() => {
+    world.db
+      .query("UPDATE locks SET expires_at = max(expires_at, ?)")
+      .run(world.clock.now() + restartGraceMs);
+  });
+}
+
+/** When a lock lapses, unless it is extended; `undefined` where nobody has it. */
+export function lapseOf(world: World, name: string): number | undefined {
+  const row = world.db.query("SELECT expires_at AS at FROM locks WHERE name = ?").get(name);
+  return (row as { at: number } | null)?.at;
+}
+
+/** Why a lock cannot be had: somebody has it, or those who came before have not been served yet. */
+export function held(world: World, name: string, row = findRow(world, name)): Fault {
+  const waiting = countWaiting(world, name);
+  const hint = `wait for it: port-daddy lock ${name} --wait`;
+  if (!row) {
+    return new Fault("held", `${name} is promised to the next of ${waiting} who wait for it`, {
+      details: { name, holder: null, waiting },
+      hint,
+    });
+  }
+  const now = world.clock.now();
+  const { owner, acquiredAt, expiresAt, fence } = row;
+  const [heldMs, leftMs] = [Math.max(1_000, now - acquiredAt), expiresAt - now + 999];
+  const span = `for ${duration.brief(heldMs)} now; it lapses in ${duration.brief(leftMs)} unless extended`;
+  return new Fault("held", `${name} is held by ${owner} ${span}`, {
+    details: { name, holder: owner, heldSince: acquiredAt, expiresAt, fence, waiting },
+    hint,
+  });
+}
+
+export function countWaiting(world: World, name: string): number {
+  return world.lockQueue.get(name)?.length ?? 0;
+}
+
+function take(world: World, input: InputOf<"lock">, caller: Caller): Lock {
+  const { name, ttl = defaultTtlMs, pid, metadata, attempt } = input;
+  const agent = caller.agent ?? null;
+  requireRoom(world, agent, "locks");
+  const now = world.clock.now();
+  const row: Row = {
+    name,
+    // Whoever has no name gets one, which is needed to unlock.
+    owner: input.owner ?? nameOf(caller) ?? crypto.randomUUID(),
+    agent,
+    pid: pid ?? null,
+    pidMark: pid === undefined ? null : birthmarkOf(world, pid),
+    fence: world.sequences.fences.next(),
+    acquiredAt: now,
+    expiresAt: now + ttl,
+    ttlMs: ttl,
+    metadata: metadata === undefined ? null : JSON.stringify(metadata),
+    attempt: attempt ?? null,
+  };
+  write(world, row);
+  const { owner, fence, expiresAt } = row;
+  world.journal.record("lock.acquire", name, caller.actor, {
+    owner,
+    agent,
+    pid: row.pid,
+    fence,
+    expiresAt,
+  });
+  return toLock(world, row);
+}
+
+/** What a caller is called as an owner. */
+function nameOf({ agent, id }: Caller): string | undefined {
+  return agent ?? id;
+}
+
+function requireOwner({ name, owner, fence }: Row, as: string | undefined, given?: number): void {
+  if (as !== owner) {
+    const you = as === undefined ? "you gave no name" : `you are ${as}`;
+    throw new Fault("not_owner", `${name} is held by ${owner}, and ${you}`, {
+      details: { name, holder: owner, caller: as ?? null },
+      hint: `take it from them: port-daddy unlock ${name} --force`,
+    });
+  }
+  if (given === undefined || given === fence) return;
+  throw new Fault("not_owner", `${name} is held by ${owner} with fence ${fence}, not ${given}`, {
+    details: { name, holder: owner, caller: as, fence },
+    hint: `see it: port-daddy locks`,
+  });
+}
+
+/** Throws `not_found`, with how and when it was freed where that is known. */
+function notHeld(world: World, name: string): never {
+  const last = world.db
+    .query(
+      `SELECT timestamp, metadata ->> 'reason' AS reason, metadata ->> 'owner' AS owner FROM activity
+       WHERE target_id = ? AND event = 'lock.release' ORDER BY id DESC LIMIT 1`,
+    )
+    .get(name) as { timestamp: number; reason: UnlockReason; owner: string } | null;
+  const ending =
+    last &&
+    `: ${last.reason === "expired" ? "it lapsed" : "it was freed"} at ${new Date(last.timestamp).toISOString()} (${last.reason})`;
+  throw new Fault("not_found", `${name} is not held${ending ?? ""}`, {
+    details: last
+      ? { name, lastOwner: last.owner, freedAt: last.timestamp, reason: last.reason }
+      : { name },
+    hint: `acquire it: port-daddy lock ${name}`,
+  });
+}
+
+/** Frees a lock whose time is over or whose process has died, in a commit of its own: a refusal must not undo it. */
+function freeIfOver(world: World, name: string): void {
+  const row = world.db.query(`${select} WHERE name = ?`).get(name) as Row | null;
+  if (!row) return;
+  if (row.expiresAt <= world.clock.now()) freeAll(world, [row], "expired");
+  else if (hasDied(world, row)) freeAll(world, [row], "pid_died");
+}
+
+function findRow(world: World, name: string): Row | undefined {
+  const row = world.db
+    .query(`${select} WHERE name = ? AND expires_at > ?`)
+    .get(name, world.clock.now());
+  return (row as Row | null) ?? undefined;
+}
+
+function freeAll(world: World, rows: Row[], reason: UnlockReason): void {
+  if (rows.length === 0) return;
+  world.journal.commit(() => {
+    for (const row of rows) free(world, row, reason, daemonCaller);
+  });
+}
+
+function free(
+  world: World,
+  { name, owner, fence }: Row,
+  reason: UnlockReason,
+  caller: Caller,
+): void {
+  world.db.query("DELETE FROM locks WHERE name = ?").run(name);
+  world.journal.record("lock.release", name, caller.actor, { owner, fence, reason });
+}
+
+function write(world: World, row: Row): void {
+  world.db
+    .query(
+      `INSERT OR REPLACE INTO locks (name, owner, agent, pid, pid_mark, fence, acquired_at, expires_at, ttl_ms,
+                                     metadata, attempt)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    )
+    .run(
+      row.name,
+      row.owner,
+      row.agent,
+      row.pid,
+      row.pidMark,
+      row.fence,
+      row.acquiredAt,
+      row.expiresAt,
+      row.ttlMs,
+      row.metadata,
+      row.attempt,
+    );
+}
+
+function toLock(world: World, row: Row): Lock {
+  const { name, owner, agent, pid, fence, acquiredAt, expiresAt, metadata } = row;
+  return {
+    name,
+    owner,
+    agent,
+    pid,
+    fence,
+    acquiredAt,
+    expiresAt,
+    metadata: metadata === null ? null : JSON.parse(metadata),
+    waiting: countWaiting(world, name),
+  };
+}

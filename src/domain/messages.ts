@@ -1,0 +1,262 @@
+// Messages: published to a channel, kept for a while, read by whoever asks for them by id.
+
+import type { Channel, Message, Published } from "../contract/entities.ts";
+import { defaultMessages, type InputOf } from "../contract/operations.ts";
+import { isPattern, literalPrefix, matcher } from "../contract/pattern.ts";
+import type { Caller, World } from "../world.ts";
+
+type Row = Omit<Message, "payload"> & { payload: string };
+
+const columns = "id, channel, payload, sender, created_at AS createdAt, expires_at AS expiresAt";
+
+/** How much of a payload goes into the log. */
+const previewCharacters = 200;
+
+/** Rows read at a time where the pattern rule, and not the database alone, decides. */
+const chunk = 500;
+
+/** The row of `channels` that stands for those no longer listed. */
+const unlisted = "";
+
+/** Publishes a message. Its id is greater than that of any before it, in whatever channel. */
+export function publish(
+  world: World,
+  { channel, payload, sender, expires }: InputOf<"publish">,
+  caller: Caller,
+): Omit<Published, "subscribers"> {
+  return world.journal.commit(() => {
+    const id = world.sequences.messages.next();
+    const createdAt = world.clock.now();
+    const text = JSON.stringify(payload);
+    const from = sender ?? caller.agent ?? caller.id ?? null;
+    world.db
+      .query(
+        "INSERT INTO messages (id, channel, payload, sender, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?)",
+      )
+      .run(id, channel, text, from, createdAt, expires === undefined ? null : createdAt + expires);
+    const { count } = world.db
+      .query(
+        `INSERT INTO channels (channel, count, last_message_at, trimmed_to) VALUES (?, 1, ?, 0)
+         ON CONFLICT (channel) DO UPDATE SET count = count + 1, last_message_at = excluded.last_message_at
+         RETURNING count`,
+      )
+      .get(channel, createdAt) as { count: number };
+    const surplus = count - world.config.messageRetention.rows;
+    if (surplus > 0) trimOldest(world, channel, surplus);
+    world.journal.record("message.publish", channel, caller.actor, {
+      id,
+      sender: from,
+      preview: preview(text),
+    });
+    return { id, channel, createdAt };
+  });
+}
+
+/** The next messages after an id, or the newest; oldest first. `gap` tells that some after the id are gone. */
+export function read(
+  world: World,
+  { channel, after, limit = defaultMessages }: InputOf<"messages">,
+): { messages: Message[]; count: number; gap: boolean } {
+  const messages =
+    after === undefined
+      ? newest(world, channel, limit)
+      : readAfter(world, channel, after, limit).messages;
+  return {
+    messages,
+    count: messages.length,
+    gap: after !== undefined && gapAfter(world, channel, after) !== undefined,
+  };
+}
+
+/**
+ * The messages after an id, about `limit` of them, oldest first. They reach up to `cursor`, beyond the last one where
+ * what follows does not match; `isEnd` where nothing is left.
+ */
+export function readAfter(
+  world: World,
+  pattern: string,
+  after: number,
+  limit: number,
+): { messages: Message[]; cursor: number; isEnd: boolean } {
+  removeExpired(world);
+  const [messages, isMatch] = [[] as Message[], matcher(pattern)];
+  let cursor = after;
+  while (messages.length < limit) {
+    const size = isPattern(pattern) ? chunk : limit;
+    const rows = page(world, pattern, "id > ? ORDER BY id", cursor, size);
+    for (const row of rows) {
+      if (messages.length === limit) break;
+      cursor = row.id;
+      if (isMatch(row.channel)) messages.push(toMessage(row));
+    }
+    if (messages.length < limit && rows.length < size) return { messages, cursor, isEnd: true };
+  }
+  return { messages, cursor, isEnd: false };
+}
+
+/** The id before the last `count` messages: whoever reads after it gets those. */
+export function idBefore(world: World, pattern: string, count: number): number {
+  const first = newest(world, pattern, count)[0];
+  return first === undefined ? world.sequences.messages.last() : first.id - 1;
+}
+
+export function find(world: World, id: number): Message | undefined {
+  const row = world.db.query(`SELECT ${columns} FROM messages WHERE id = ?`).get(id) as Row | null;
+  return row ? toMessage(row) : undefined;
+}
+
+/**
+ * The newest id up to which a subscriber who has seen `after` has missed something; `undefined` where it has not. An
+ * id that was never given out is of a state that is lost.
+ */
+export function gapAfter(world: World, pattern: string, after: number): number | undefined {
+  const last = world.sequences.messages.last();
+  if (after > last) return last;
+  const isMatch = matcher(pattern);
+  const trimmed = world.db
+    .query("SELECT channel, trimmed_to AS id FROM channels WHERE trimmed_to > ?")
+    .all(after) as { channel: string; id: number }[];
+  const lost = trimmed.filter(({ channel }) => channel === unlisted || isMatch(channel));
+  return lost.length === 0 ? undefined : Math.max(...lost.map(({ id }) => id));
+}
+
+/** Deletes the messages of a channel. Subscribers who come back are told of the gap. */
+export function clear(
+  world: World,
+  { channel }: InputOf<"clearChannel">,
+  caller: Caller,
+): { deleted: number } {
+  return world.journal.commit(() => {
+    const deleted = remove(world, "channel = ?", channel);
+    if (deleted > 0) world.journal.record("channel.clear", channel, caller.actor, { deleted });
+    return { deleted };
+  });
+}
+
+/** The channels that have messages, by name. */
+export function listChannels(world: World, pattern = "*"): Omit<Channel, "subscribers">[] {
+  removeExpired(world);
+  const isMatch = matcher(pattern);
+  const rows = world.db
+    .query(
+      `SELECT channel, count, last_message_at AS lastMessageAt FROM channels WHERE count > 0 ORDER BY channel`,
+    )
+    .all() as Omit<Channel, "subscribers">[];
+  return rows.filter(({ channel }) => isMatch(channel));
+}
+
+/** Deletes the messages whose own time is over. */
+export function removeExpired(world: World): void {
+  const now = world.clock.now();
+  const isAny = world.db.query("SELECT 1 FROM messages WHERE expires_at <= ? LIMIT 1").get(now);
+  if (isAny) world.journal.commit(() => void remove(world, "expires_at <= ?", now));
+}
+
+/** Deletes what is older than the configured retention, and forgets channels that have been empty for as long. */
+export function prune(world: World): void {
+  const before = world.clock.now() - world.config.messageRetention.ms;
+  world.journal.commit(() => {
+    remove(world, "created_at < ?", before);
+    const { id } = world.db
+      .query(
+        "SELECT max(trimmed_to) AS id FROM channels WHERE count = 0 AND coalesce(last_message_at, 0) < ?",
+      )
+      .get(before) as { id: number | null };
+    if (id === null) return;
+    raiseFloor(world, id);
+    world.db
+      .query("DELETE FROM channels WHERE count = 0 AND last_message_at < ? AND channel <> ?")
+      .run(before, unlisted);
+  });
+}
+
+/** In an empty database, ids up to the newest may have been given out by one that is lost. */
+export function markLoss(world: World): void {
+  const known = world.db.query("SELECT 1 FROM channels WHERE channel = ?").get(unlisted);
+  if (!known) world.journal.commit(() => raiseFloor(world, world.sequences.messages.last()));
+}
+
+/** Everything up to this id is gone from the channels that are no longer listed. */
+function raiseFloor(world: World, id: number): void {
+  world.db
+    .query(
+      `INSERT INTO channels (channel, count, trimmed_to) VALUES (?, 0, ?)
+       ON CONFLICT (channel) DO UPDATE SET trimmed_to = max(trimmed_to, excluded.trimmed_to)`,
+    )
+    .run(unlisted, id);
+}
+
+function trimOldest(world: World, channel: string, count: number): void {
+  const { id } = world.db
+    .query(
+      "SELECT max(id) AS id FROM (SELECT id FROM messages WHERE channel = ? ORDER BY id LIMIT ?)",
+    )
+    .get(channel, count) as { id: number };
+  world.db.query("DELETE FROM messages WHERE channel = ? AND id <= ?").run(channel, id);
+  world.db
+    .query(
+      "UPDATE channels SET count = count - ?, trimmed_to = max(trimmed_to, ?) WHERE channel = ?",
+    )
+    .run(count, id, channel);
+}
+
+/** Deletes the messages that meet a condition, keeps the books of their channels, and returns how many they were. */
+function remove(world: World, condition: string, value: string | number): number {
+  const groups = world.db
+    .query(
+      `SELECT channel, count(*) AS n, max(id) AS id FROM messages WHERE ${condition} GROUP BY channel`,
+    )
+    .all(value) as { channel: string; n: number; id: number }[];
+  world.db.query(`DELETE FROM messages WHERE ${condition}`).run(value);
+  for (const { channel, n, id } of groups) {
+    world.db
+      .query(
+        "UPDATE channels SET count = count - ?, trimmed_to = max(trimmed_to, ?) WHERE channel = ?",
+      )
+      .run(n, id, channel);
+  }
+  return groups.reduce((sum, { n }) => sum + n, 0);
+}
+
+/** The newest messages that match, oldest first. */
+function newest(world: World, pattern: string, limit: number): Message[] {
+  removeExpired(world);
+  const [messages, isMatch] = [[] as Message[], matcher(pattern)];
+  const size = isPattern(pattern) ? chunk : limit;
+  let before = Number.MAX_SAFE_INTEGER;
+  while (messages.length < limit) {
+    const rows = page(world, pattern, "id < ? ORDER BY id DESC", before, size);
+    for (const row of rows)
+      if (messages.length < limit && isMatch(row.channel)) messages.push(toMessage(row));
+    if (rows.length < size) break;
+    before = rows.at(-1)!.id;
+  }
+  return messages.reverse();
+}
+
+/** Rows in the order of ids. For a pattern the database narrows by what every match starts with; the rule decides. */
+function page(world: World, pattern: string, order: string, bound: number, size: number): Row[] {
+  if (!isPattern(pattern)) {
+    return world.db
+      .query(`SELECT ${columns} FROM messages WHERE channel = ? AND ${order} LIMIT ?`)
+      .all(pattern, bound, size) as Row[];
+  }
+  const prefix = literalPrefix(pattern);
+  // The plus keeps SQLite to the order of ids: going by channel it would have to read and sort them all for each page.
+  return world.db
+    .query(
+      `SELECT ${columns} FROM messages
+       WHERE +channel >= ? AND +channel < ? || char(0x10FFFF) AND ${order} LIMIT ?`,
+    )
+    .all(prefix, prefix, bound, size) as Row[];
+}
+
+/** The beginning of a payload, cut between characters. */
+function preview(text: string): string {
+  if (text.length <= previewCharacters) return text;
+  return text.slice(0, previewCharacters).replace(/[\uD800-\uDBFF]$/, "");
+}
+
+function toMessage(row: Row): Message {
+  return { ...row, payload: JSON.parse(row.payload) };
+}

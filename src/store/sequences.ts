@@ -1,0 +1,100 @@
+// Numbers that only ever grow: fences, and the ids of messages. Their high-water marks lie in a small synced file of
+// their own, so that none is given out twice, not even when the database or the last moments before a power cut are lost.
+
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { parseJson } from "../contract/json.ts";
+import type { Database } from "./database.ts";
+import { storageFault } from "./trouble.ts";
+
+export type Sequence = {
+  /** Takes the next number. Throws `unavailable` where the mark cannot be raised. */
+  next(): number;
+  /** No number above this one has been given out. */
+  last(): number;
+};
+
+const names = ["fences", "messages"] as const;
+type Name = (typeof names)[number];
+type Marks = Record<Name, number>;
+
+export type Sequences = Record<Name, Sequence> & {
+  /** Lowers the marks to what was really given out: an orderly end leaves no hole. */
+  settle(): void;
+};
+
+/** So many numbers are reserved by one write of the file. After a crash, what is left of them is skipped. */
+const block = 1_000;
+
+/** Opens the sequences in `file`; without one they live in memory alone. Where it is lost, the database's marks count. */
+export function openSequences(db: Database, file?: string): Sequences {
+  const marks = (file === undefined ? undefined : read(file)) ?? marksOf(db);
+  const last = { ...marks };
+
+  function sequence(name: Name): Sequence {
+    return {
+      next() {
+        if (last[name] >= marks[name]) {
+          const raised = { ...marks, [name]: last[name] + block };
+          if (file !== undefined) write(file, raised);
+          marks[name] = raised[name];
+        }
+        return ++last[name];
+      },
+      last: () => last[name],
+    };
+  }
+  return {
+    fences: sequence("fences"),
+    messages: sequence("messages"),
+    settle: () => file !== undefined && write(file, last),
+  };
+}
+
+/** The marks of a file; `undefined` where there is none, or it does not hold any. */
+function read(file: string): Marks | undefined {
+  try {
+    const marks = parseJson(fs.readFileSync(file, "utf8")) as Partial<Marks>;
+    return names.every((name) => Number.isSafeInteger(marks[name])) ? (marks as Marks) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Replaces the file as a whole, and returns when it is on the disk. */
+function write(file: string, marks: Marks): void {
+  const next = `${file}.new`;
+  try {
+    const descriptor = fs.openSync(next, "w", 0o600);
+    try {
+      fs.writeFileSync(descriptor, JSON.stringify(marks));
+      fs.fsyncSync(descriptor);
+    } finally {
+      fs.closeSync(descriptor);
+    }
+    fs.renameSync(next, file);
+    sync(path.dirname(file));
+  } catch (error) {
+    throw storageFault(error);
+  }
+}
+
+function sync(directory: string): void {
+  const descriptor = fs.openSync(directory, "r");
+  try {
+    fs.fsyncSync(descriptor);
+  } finally {
+    fs.closeSync(descriptor);
+  }
+}
+
+function marksOf(db: Database): Marks {
+  return db
+    .query(
+      `SELECT max((SELECT coalesce(max(fence), 0) FROM locks),
+                  (SELECT coalesce(max(metadata ->> 'fence'), 0) FROM activity WHERE action = 'lock_acquire')) AS fences,
+              max((SELECT coalesce(max(id), 0) FROM messages),
+                  (SELECT coalesce(max(trimmed_to), 0) FROM channels)) AS messages`,
+    )
+    .get() as Marks;
+}
