@@ -248,6 +248,14 @@ export function daemonEnvironment(
   return { ...Object.fromEntries(values), PORT_DADDY_HOME: config.home };
 }
 
+/** What a program that a command runs gets: everything that the command has, and more. */
+export function childEnvironment(
+  variables: Record<string, string>,
+  env: Environment = process.env,
+): Environment {
+  return { ...env, ...variables };
+}
+
 /** Settles the question of colour, in its favour, for everything in this process that asks the environment. */
 export function forceColour(): void {
   process.env["FORCE_COLOR"] = "1";

@@ -9,6 +9,7 @@ import type { Context } from "./command.ts";
 import * as help from "./help.ts";
 import { parse, wantsJson } from "./parse.ts";
 import { toJson, plain } from "./render.ts";
+import { NotStarted } from "./program.ts";
 import { connect, connectOrStart } from "./remote.ts";
 import { ReaderGone, type Terminal } from "./terminal.ts";
 
@@ -22,6 +23,10 @@ export async function runCommandLine(
     return await run(words, terminal, runDaemon);
   } catch (error) {
     if (error instanceof ReaderGone) return 0;
+    if (error instanceof NotStarted) {
+      tellFault(asFault(error.cause), error.cause, words, terminal);
+      return error.exit;
+    }
     return tellFault(asFault(error), error, words, terminal);
   }
 }
@@ -34,7 +39,8 @@ async function run(
   if (words.length === 1 && /^(-v|--version)$/.test(words[0]!))
     return said(terminal, `port-daddy ${build.version}`);
   if (words[0] === "help") return run([...words.slice(1), "--help"], terminal, runDaemon);
-  const { command, args, flags, helpFor } = parse(words, commands);
+  const { command, family, args, program, flags, helpFor } = parse(words, commands);
+  if (!command && family.length > 0) return said(terminal, help.forFamily(family, terminal.paint));
   if (!command) return said(terminal, help.overview(commands, terminal.paint));
   if (helpFor !== undefined) return said(terminal, help.forCommand(command, terminal.paint));
   const config = readConfig();
@@ -45,7 +51,7 @@ async function run(
     runningDaemon: () => connect(side),
     runDaemon,
   };
-  return (await command.run({ args, flags }, context)) ?? 0;
+  return (await command.run({ args, program, flags }, context)) ?? 0;
 }
 
 function said(terminal: Terminal, text: string): number {

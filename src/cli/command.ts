@@ -7,7 +7,7 @@ import { boolean, type Field, type Shape, type ValueOf } from "../contract/field
 import type { Terminal } from "./terminal.ts";
 
 /** The headings of help, in order. */
-export const groups = ["Services", "Coordination", "Daemon", "Help"] as const;
+export const groups = ["Services", "Coordination", "Agents", "Daemon"] as const;
 
 export type Context = {
   config: Config;
@@ -34,14 +34,19 @@ export type FlagValues<F extends Shape> = { [K in keyof F]?: ValueOf<F[K]> };
 
 export type Invocation<F extends Shape> = {
   args: string[];
+  /** The words after `--`, of a command that runs a program. */
+  program: string[];
   flags: FlagValues<F & typeof commonFlags>;
 };
 
 export type Command<F extends Shape = Shape> = {
+  /** One word, or two where several commands are about one thing: `agent register`. */
   name: string;
   aliases?: string[];
   /** What follows the name, as in `<id> [...]`. */
   args?: string;
+  /** Whether what stands after `--` is a program that it runs. */
+  program?: "required" | "optional";
   group: (typeof groups)[number];
   /** Starts with a capital verb. */
   summary: string;
@@ -74,6 +79,7 @@ const letters: Record<string, string> = {
   help: "h",
   lines: "n",
   follow: "f",
+  count: "n",
 };
 
 /** `dryRun` → `dry-run` */

@@ -27,10 +27,16 @@ export function overview(commands: readonly Command[], paint: Paint): string {
   ].join("\n\n");
 }
 
+/** The commands about one thing, such as `agent`. */
+export function forFamily(family: readonly Command[], paint: Paint): string {
+  const rows = family.map((command) => [`port-daddy ${usage(command)}`, command.summary]);
+  return section("Usage", rows, paint);
+}
+
 export function forCommand(command: Command, paint: Paint): string {
   return [
     command.summary,
-    section("Usage", [[`port-daddy ${usage(command)} [options]`, ""]], paint),
+    section("Usage", [[`port-daddy ${usage(command, " [options]")}`, ""]], paint),
     section("Options", flagRows({ ...command.flags, ...commonFlags }), paint),
     ...(command.examples
       ? [
@@ -45,13 +51,20 @@ export function forCommand(command: Command, paint: Paint): string {
 }
 
 /** `find, ps [pattern]` */
-function names({ name, aliases = [], args }: Command): string {
-  return [[name, ...aliases].join(", "), args].filter(Boolean).join(" ");
+function names(command: Command): string {
+  const { name, aliases = [] } = command;
+  return [name, ...aliases].join(", ") + words(command);
 }
 
-/** `claim <id> [...ids]` */
-export function usage({ name, args }: Command): string {
-  return args ? `${name} ${args}` : name;
+/** `claim <id> [...ids]`; what is said of options stands before a program. */
+export function usage(command: Command, options = ""): string {
+  return command.name + words(command, options);
+}
+
+/** What follows a command's name. */
+function words({ args, program }: Command, options = ""): string {
+  const tail = { required: " -- <command>...", optional: " [-- <command>...]" };
+  return (args ? ` ${args}` : "") + options + (program ? tail[program] : "");
 }
 
 function flagRows(flags: Shape): string[][] {

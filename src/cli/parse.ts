@@ -11,6 +11,8 @@ import { takeApart, type FlagForm, type Use } from "./words.ts";
 
 export type Parsed = Invocation<Shape> & {
   command: Command | undefined;
+  /** The commands that share the first word, where help for all of them is asked for. */
+  family: readonly Command[];
   helpFor: string | undefined;
 };
 
@@ -22,30 +24,73 @@ type Flags = ReadonlyMap<string, Flag>;
  * flag, with the nearest known one, and for a value that the field refuses.
  */
 export function parse(words: string[], commands: readonly Command[]): Parsed {
-  const { command, rest } = split(words, commands);
+  const { command, family, rest } = split(words, commands);
+  const { own, program } = apart(rest, command);
   const flags = flagsOf(command);
-  const { uses, args } = takeApart(rest, flags);
+  const { uses, args } = takeApart(own, flags);
   const isHelp = uses.some(({ word }) => word === "help");
-  if (isHelp || !command) return { command, args: [], flags: {}, helpFor: command?.name ?? "" };
+  if (isHelp || !command) {
+    if (!isHelp && family.length > 0) throw incomplete(family);
+    return { command, family, args: [], program, flags: {}, helpFor: command?.name ?? "" };
+  }
   const values = readFlags(uses, flags, command);
   checkCount(args, command);
-  return { command, args, flags: values, helpFor: undefined };
+  checkProgram(rest, program, command);
+  return { command, family, args, program, flags: values, helpFor: undefined };
+}
+
+/** The words of a command, and those of the program that it runs. */
+function apart(
+  words: string[],
+  command: Command | undefined,
+): { own: string[]; program: string[] } {
+  const end = command?.program ? words.indexOf("--") : -1;
+  return end < 0
+    ? { own: words, program: [] }
+    : { own: words.slice(0, end), program: words.slice(end + 1) };
+}
+
+function checkProgram(words: string[], program: string[], command: Command): void {
+  const isMissing = program.length === 0;
+  if (isMissing && (command.program === "required" || (command.program && words.includes("--"))))
+    throw usage(`'${command.name}' needs a command after --`, command);
 }
 
 /** Whether the words ask for JSON, also where they are otherwise wrong. */
 export function wantsJson(words: string[], commands: readonly Command[]): boolean {
-  const name = words.find((word) => !word.startsWith("-"));
-  const flags = flagsOf(commands.find((each) => isNamed(each, name)));
-  return takeApart(words, flags).uses.some(({ word }) => word === "json");
+  try {
+    const { command, rest } = split(words, commands);
+    const { uses } = takeApart(apart(rest, command).own, flagsOf(command));
+    return uses.some(({ word }) => word === "json");
+  } catch {
+    return takeApart(words, flagsOf(undefined)).uses.some(({ word }) => word === "json");
+  }
 }
 
-/** The command is the first word that is not a flag; flags of every command may stand before it. */
-function split(words: string[], commands: readonly Command[]) {
+type Split = { command: Command | undefined; family: readonly Command[]; rest: string[] };
+
+/** The command is the first word that is not a flag, or the first two; flags of every command may stand before it. */
+function split(words: string[], commands: readonly Command[]): Split {
   const index = words.findIndex((word) => !word.startsWith("-"));
-  if (index < 0) return { command: undefined, rest: words };
-  const command = commands.find((each) => isNamed(each, words[index]));
-  if (!command) throw unknownCommand(words[index]!, commands);
-  return { command, rest: words.toSpliced(index, 1) };
+  if (index < 0) return { command: undefined, family: [], rest: words };
+  const [name, rest] = [words[index]!, words.toSpliced(index, 1)];
+  const command = commands.find((each) => isNamed(each, name));
+  if (command) return { command, family: [], rest };
+  const family = commands.filter((each) => each.name.startsWith(`${name} `));
+  if (family.length === 0) throw unknownCommand(name, commands);
+  const next = rest.findIndex((word) => !word.startsWith("-"));
+  if (next < 0) return { command: undefined, family, rest };
+  const member = family.find((each) => isNamed(each, `${name} ${rest[next]}`));
+  if (!member) throw unknownCommand(`${name} ${rest[next]}`, family);
+  return { command: member, family, rest: rest.toSpliced(next, 1) };
+}
+
+function incomplete(family: readonly Command[]): Fault {
+  const [name] = family[0]!.name.split(" ");
+  const members = family.map((each) => each.name.split(" ")[1]).join(", ");
+  return new Fault("invalid_input", `'${name}' needs one of ${members}`, {
+    hint: `see: port-daddy ${name} --help`,
+  });
 }
 
 function isNamed(command: Command, name: string | undefined): boolean {

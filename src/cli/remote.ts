@@ -2,13 +2,8 @@
 
 import * as fs from "node:fs";
 import { build } from "../build.ts";
-import {
-  ConnectionLost,
-  createClient,
-  Unreachable,
-  type Client,
-  type ClientOptions,
-} from "../client/client.ts";
+import { createClient, type Client, type ClientOptions } from "../client/client.ts";
+import { ConnectionLost, Unreachable } from "../client/failures.ts";
 import { startDaemon, targetOf } from "../client/connect.ts";
 import type { Config } from "../config.ts";
 import { asFault, Fault } from "../contract/faults.ts";
@@ -28,7 +23,10 @@ type Side = { config: Config; terminal: Terminal; callerId: () => string };
 /** The daemon, never started by us. Whoever asks nothing of it need not know who asks, or where it is. */
 export function connect(side: Side): Client {
   let client: Client | undefined;
-  return { call: (...request) => (client ??= open(side)).call(...request) };
+  return {
+    call: (...request) => (client ??= open(side)).call(...request),
+    follow: (...request) => (client ??= open(side)).follow(...request),
+  };
 }
 
 function open(side: Side): Client {
@@ -47,7 +45,12 @@ function open(side: Side): Client {
 export function connectOrStart(side: Side): Client {
   const client = connect(side);
   const { autostart, url } = side.config;
-  return {
+  const startingClient: Client = {
+    async *follow(name, input, options) {
+      // Whoever listens from now on needs a daemon now.
+      await startingClient.call("version", {});
+      yield* client.follow(name, input, options);
+    },
     async call(name, input, options) {
       for (let tries = 1; ; tries++) {
         try {
@@ -64,6 +67,7 @@ export function connectOrStart(side: Side): Client {
       }
     },
   };
+  return startingClient;
 }
 
 /** What may be asked again when a daemon went away before it answered: reading, and a claim, which a repeat confirms. */

@@ -12,6 +12,8 @@ export type Terminal = {
   err(text: string): void;
   /** Whether a person sees the answer, rather than a program that captures it. */
   isInteractive: boolean;
+  /** What is piped into the command, as a whole; a last end of line is not part of it. */
+  input(): Promise<string>;
   /** The width of the screen in columns; `undefined` where there is none. */
   columns(): number | undefined;
   paint: Paint;
@@ -41,6 +43,7 @@ export async function openTerminal(): Promise<Terminal> {
     out: (text) => write(1, `${text}\n`),
     err: (text) => write(2, `${text}\n`),
     isInteractive,
+    input: async () => (await Bun.stdin.text()).replace(/\r?\n$/, ""),
     // Touching process.stdout takes longer than the rest of a command, so only a screen pays for it.
     // A terminal that does not know its width says 0.
     columns: () => (isInteractive ? process.stdout.columns || undefined : undefined),

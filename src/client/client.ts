@@ -1,6 +1,5 @@
 // The daemon as seen from outside: one typed call for each operation of the table.
 
-import { Fault } from "../contract/faults.ts";
 import { checkShape } from "../contract/fields.ts";
 import {
   fillPath,
@@ -10,12 +9,11 @@ import {
   type Operation,
   type OperationName,
   type OutputOf,
+  type StreamName,
 } from "../contract/operations.ts";
-
+import { follow, type FollowOptions, type StreamEvent } from "./events.ts";
+import { asFault, readAnswer, type Target } from "./failures.ts";
 import { exchange, type Exchange, type SocketRequest } from "./socket.ts";
-
-/** Where a daemon is: its Unix socket, or a URL. */
-export type Target = { unix: string } | { url: string };
 
 export type ClientOptions = {
   target: Target;
@@ -27,11 +25,17 @@ export type ClientOptions = {
 
 export type Client = {
   /** Asks for an operation. Throws the fault that the daemon answered, `unreachable` where there is none. */
-  call<N extends OperationName>(
+  call<N extends Exclude<OperationName, StreamName>>(
     name: N,
     input: InputOf<N>,
     options?: CallOptions,
   ): Promise<OutputOf<N>>;
+  /** Opens a stream. It goes on through losses of the connection until its signal is aborted. */
+  follow<N extends StreamName>(
+    name: N,
+    input: InputOf<N>,
+    options: FollowOptions,
+  ): AsyncGenerator<StreamEvent>;
 };
 
 export type CallOptions = {
@@ -42,43 +46,20 @@ export type CallOptions = {
 /** How long an answer may take, unless the operation is one that waits. */
 const defaultDeadlineMs = 30_000;
 
-/** There is no daemon at the target: nothing was sent, so that the same call may be tried again. */
-export class Unreachable extends Fault {
-  constructor(target: Target, reason: string) {
-    const [place, hint] =
-      "unix" in target
-        ? [target.unix, "start it: port-daddy start"]
-        : [target.url, "ask your own instead: env -u PORT_DADDY_URL port-daddy status"];
-    super("unavailable", `No daemon answers at ${place} (${reason})`, { hint });
-  }
-}
-
-/** The daemon went away before it answered, so that what was asked may have been done or not. */
-export class ConnectionLost extends Fault {
-  constructor(reason: string) {
-    super("unavailable", `The connection to the daemon was lost (${reason})`, {
-      hint: "see why: port-daddy logs",
-    });
-  }
-}
-
-/** Whether a daemon that is stopping has said so to somebody who waited. */
-export function isStopping(error: unknown): boolean {
-  return error instanceof Fault && error.details["stopping"] === true;
-}
-
 export function createClient({ target, headers = {}, onAnswer }: ClientOptions): Client {
+  function requestFor(name: OperationName, input: Record<string, unknown>): SocketRequest {
+    const operation: Operation = operations[name];
+    // What the daemon would refuse need not be sent, and could not always be: an empty name has no path.
+    checkShape(operation.input, input);
+    return requestOf(operation, input, headers);
+  }
   return {
+    follow: (name, input, options) => follow(target, requestFor(name, input), options),
     async call(name, input, { deadlineMs = defaultDeadlineMs } = {}) {
-      const operation: Operation = operations[name];
-      // What the daemon would refuse need not be sent, and could not always be: an empty name has no path.
-      checkShape(operation.input, input as Record<string, unknown>);
-      const request = requestOf(operation, input as Record<string, unknown>, headers);
+      const request = requestFor(name, input as Record<string, unknown>);
       const answer = await send(target, request, deadlineMs);
       onAnswer?.((header) => answer.headers.get(header.toLowerCase()));
-      const body = readBody(answer.body, target);
-      if (answer.status !== 200) throw Fault.fromBody(body, answer.status);
-      return body as never;
+      return readAnswer(answer.status, answer.body, target) as never;
     },
   };
 }
@@ -143,38 +124,4 @@ function requestOf(
     headers: { ...headers, "Content-Type": "application/json" },
     body,
   };
-}
-
-function readBody(text: string, target: Target): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    const place = "unix" in target ? target.unix : target.url;
-    throw new Fault("internal", `What answers at ${place} is not port-daddy: it did not send JSON`);
-  }
-}
-
-/** Failures to connect, by the names that Bun's fetch and the system give them. */
-const cannotConnect = new Map([
-  ["ConnectionRefused", "nothing listens there"],
-  ["FailedToOpenSocket", "nothing listens there"],
-  ["ECONNREFUSED", "nothing listens there"],
-  ["ENOENT", "there is no socket"],
-  ["ENOTDIR", "there is no socket"],
-  ["EACCES", "permission denied"],
-  ["EPERM", "permission denied"],
-  ["ENOTFOUND", "its name cannot be resolved"],
-  ["EAI_AGAIN", "its name cannot be resolved"],
-]);
-
-function asFault(error: unknown, target: Target, deadlineMs: number): Fault {
-  const { code = "", name, message } = error as { code?: string; name?: string; message?: string };
-  const reason = cannotConnect.get(code);
-  if (reason !== undefined) return new Unreachable(target, reason);
-  if (name === "TimeoutError") {
-    return new Fault("timed_out", `The daemon did not answer within ${deadlineMs / 1000} s`, {
-      hint: "see how it is: port-daddy status",
-    });
-  }
-  return new ConnectionLost(code || String(message));
 }

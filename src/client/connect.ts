@@ -6,7 +6,8 @@ import { Fault, type FaultBody } from "../contract/faults.ts";
 import type { OutputOf } from "../contract/operations.ts";
 import { isLocked, tryLock } from "../system/lock.ts";
 import * as paths from "../system/paths.ts";
-import { ConnectionLost, createClient, Unreachable, type Target } from "./client.ts";
+import { createClient } from "./client.ts";
+import { ConnectionLost, Unreachable, type Target } from "./failures.ts";
 
 export type Version = OutputOf<"version">;
 

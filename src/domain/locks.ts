@@ -97,7 +97,8 @@ export function release(
   { name, owner, fence, force }: InputOf<"unlock">,
   caller: Caller,
 ): { released: boolean; lock: Lock } {
-  freeIfOver(world, name);
+  // Not where its process has died: whoever gives it back then, as the command that ran it, does so by right.
+  freeIfLapsed(world, name);
   return world.journal.commit(() => {
     const row = findRow(world, name) ?? notHeld(world, name);
     if (!force) requireOwner(row, owner ?? nameOf(caller), fence);
@@ -289,10 +290,16 @@ function notHeld(world: World, name: string): never {
 
 /** Frees a lock whose time is over or whose process has died, in a commit of its own: a refusal must not undo it. */
 function freeIfOver(world: World, name: string): void {
-  const row = world.db.query(`${select} WHERE name = ?`).get(name) as Row | null;
-  if (!row) return;
-  if (row.expiresAt <= world.clock.now()) freeAll(world, [row], "expired");
-  else if (hasDied(world, row)) freeAll(world, [row], "pid_died");
+  freeIfLapsed(world, name);
+  const row = findRow(world, name);
+  if (row && hasDied(world, row)) freeAll(world, [row], "pid_died");
+}
+
+function freeIfLapsed(world: World, name: string): void {
+  const row = world.db
+    .query(`${select} WHERE name = ? AND expires_at <= ?`)
+    .get(name, world.clock.now()) as Row | null;
+  if (row) freeAll(world, [row], "expired");
 }
 
 function findRow(world: World, name: string): Row | undefined {

@@ -7,8 +7,10 @@ import { parse } from "../../src/cli/parse.ts";
 
 /** The words of the `port-daddy` in a line of shell, as a shell would split them. */
 function wordsOf(example: string): string[] {
-  const own = /port-daddy ((?:'[^']*'|[^')])*)/.exec(example)![1]!;
-  return [...own.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, bare]) => quoted ?? bare!);
+  const own = /port-daddy ((?:'[^']*'|"[^"]*"|[^'")|&])*)/.exec(example)![1]!;
+  return [...own.matchAll(/'([^']*)'|"([^"]*)"|(\S+)/g)].map(
+    ([, single, double, bare]) => single ?? double ?? bare!,
+  );
 }
 
 test("no two commands share a name or an alias", () => {
@@ -29,7 +31,7 @@ describe.each(commands.map((command) => [command.name, command] as const))("%s",
   });
 
   test("its name and the words of its flags are plain", () => {
-    expect(command.name).toMatch(/^[a-z]+$/);
+    expect(command.name).toMatch(/^[a-z]+( [a-z]+)?$/);
     for (const [name, field] of Object.entries(flags))
       expect(flagText(name, field)).toMatch(/^(-[a-z], )?--[a-z]+(-[a-z]+)*( <\S+>)?$/);
   });

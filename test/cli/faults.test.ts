@@ -32,6 +32,7 @@ async function run(line: string, given: Partial<Terminal> = {}) {
     out: (text) => void out.push(text),
     err: (text) => void err.push(text),
     isInteractive: false,
+    input: async () => "",
     columns: () => undefined,
     paint: noPaint,
     ...given,

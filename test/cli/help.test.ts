@@ -28,6 +28,7 @@ async function run(...words: string[]): Promise<string> {
     out: (text: string) => void out.push(text),
     err: (text: string) => void out.push(`! ${text}`),
     isInteractive: true,
+    input: async () => "",
     columns: () => 100,
     paint: noPaint,
   };

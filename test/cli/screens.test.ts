@@ -1,5 +1,6 @@
 // What a person sees, and what a program that captures it gets: every command's screen, as a terminal and as a pipe.
 
+import type { StreamEvent } from "../../src/client/events.ts";
 import { afterAll, beforeAll, beforeEach, describe, expect, setSystemTime, test } from "bun:test";
 import type { Command, Context } from "../../src/cli/command.ts";
 import { commands } from "../../src/cli/commands/index.ts";
@@ -19,23 +20,28 @@ async function screen(line: string, answers: Answers = {}, options: Partial<Side
   const out: string[] = [];
   const err: string[] = [];
   const calls: [string, unknown][] = [];
-  const { isTerminal = false, env = {} } = options;
+  const { isTerminal = false, env = {}, input = "", stream = [] } = options;
   const daemon = {
+    async *follow(name: string, input: unknown) {
+      calls.push([name, input]);
+      yield* stream;
+    },
     async call(name: string, input: unknown) {
       calls.push([name, input]);
       if (!(name in answers)) throw new Error(`nothing recorded for ${name}`);
       return answers[name];
     },
   } as Context["daemon"];
-  const { command, args, flags } = parse(line.split(" "), commands);
+  const { command, args, program, flags } = parse(line.split(" "), commands);
   const code = await (command as Command<any>).run(
-    { args, flags: flags as never },
+    { args, program, flags: flags as never },
     {
       config: readConfig({ HOME: "/home/ada", ...env }),
       terminal: {
         out: (text) => void out.push(...text.split("\n")),
         err: (text) => void err.push(...text.split("\n").map((each) => `! ${each}`)),
         isInteractive: isTerminal,
+        input: async () => input,
         columns: () => (isTerminal ? 100 : undefined),
         paint: noPaint,
       },
@@ -49,7 +55,14 @@ async function screen(line: string, answers: Answers = {}, options: Partial<Side
   return { text, out, err, calls, code: code ?? 0 };
 }
 
-type Side = { isTerminal: boolean; env: Record<string, string> };
+type Side = {
+  isTerminal: boolean;
+  env: Record<string, string>;
+  /** What is piped into the command. */
+  input: string;
+  /** What a stream of the daemon brings. */
+  stream: StreamEvent[];
+};
 
 /** The same line on a terminal and in a pipe. */
 async function both(line: string, answers: Answers = {}, env: Record<string, string> = {}) {
@@ -556,6 +569,7 @@ describe("status", () => {
         API        http://localhost:9876 and ~/.local/state/port-daddy/daemon.sock
         state      ~/.local/state/port-daddy
         ports      3100-9999, 1 claim
+        held       undefined locks, undefined active agents, undefined subscribers
       "
     `);
     expect(await both("status -q", { version, health })).toMatchInlineSnapshot(`
@@ -575,6 +589,7 @@ describe("status", () => {
         API        ~/.local/state/port-daddy/daemon.sock alone: another user's port-daddy has port 9876
         state      ~/.local/state/port-daddy
         ports      3100-9999, 1 claim
+        held       undefined locks, undefined active agents, undefined subscribers
       "
     `);
   });

@@ -5,7 +5,7 @@ import type { Command, Context } from "../../src/cli/command.ts";
 import { commands } from "../../src/cli/commands/index.ts";
 import { parse } from "../../src/cli/parse.ts";
 import { noPaint } from "../../src/cli/terminal.ts";
-import { ConnectionLost } from "../../src/client/client.ts";
+import { ConnectionLost } from "../../src/client/failures.ts";
 import { readConfig } from "../../src/config.ts";
 import type { Service } from "../../src/contract/entities.ts";
 import { Fault } from "../../src/contract/faults.ts";
@@ -21,6 +21,7 @@ async function screen(line: string, answers: Answers = {}, isInteractive = false
   const [out, err]: string[][] = [[], []];
   const calls: Call[] = [];
   const daemon: Context["daemon"] = {
+    follow: () => Promise.reject(new Error("nothing to follow here")) as never,
     async call(name, input, options) {
       calls.push([name, input, options?.deadlineMs]);
       const mine = calls.filter(([other]) => other === name).length;
@@ -30,15 +31,16 @@ async function screen(line: string, answers: Answers = {}, isInteractive = false
       return answer as never;
     },
   };
-  const { command, args, flags } = parse(line.split(" "), commands);
+  const { command, args, program, flags } = parse(line.split(" "), commands);
   const code = await (command as Command<any>).run(
-    { args, flags: flags as never },
+    { args, program, flags: flags as never },
     {
       config: readConfig({ HOME: "/home/ada" }),
       terminal: {
         out: (text) => void out!.push(...text.split("\n")),
         err: (text) => void err!.push(...text.split("\n").map((each) => `! ${each}`)),
         isInteractive,
+        input: async () => "",
         columns: () => (isInteractive ? 100 : undefined),
         paint: noPaint,
       },

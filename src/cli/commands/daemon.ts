@@ -74,6 +74,10 @@ export const status = command({
     if (quiet) return terminal.out("running");
     tell(version, `is running for ${brief(health.uptimeMs)}`, {}, context);
     terminal.out(`  ports      ${version.range}, ${plural(health.services, "claim")}`);
+    const { agents, locks, subscribers } = health;
+    terminal.out(
+      `  held       ${plural(locks, "lock")}, ${plural(agents, "active agent")}, ${plural(subscribers, "subscriber")}`,
+    );
   },
 });
 

@@ -2,7 +2,10 @@
 
 import type { Command } from "../command.ts";
 import { log, whoami } from "./activity.ts";
+import { agents, heartbeat, register, run, show, unregister } from "./agents.ts";
 import { daemon, logs, restart, start, status, stop, version } from "./daemon.ts";
+import { lock, locks, unlock } from "./locks.ts";
+import { channels, messages, pub, sub } from "./messages.ts";
 import { env, url } from "./urls.ts";
 import { wait } from "./wait.ts";
 import { claim, find, release, who } from "./services.ts";
@@ -14,9 +17,22 @@ export const commands: readonly Command[] = [
   url,
   env,
   who,
+  pub,
+  sub,
+  messages,
+  channels,
   wait,
+  lock,
+  unlock,
+  locks,
   log,
   whoami,
+  agents,
+  register,
+  heartbeat,
+  unregister,
+  show,
+  run,
   start,
   stop,
   restart,

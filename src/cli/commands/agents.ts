@@ -1,0 +1,201 @@
+// agent register, heartbeat, unregister, show, run; agents.
+
+import type { Agent } from "../../contract/entities.ts";
+import { Fault } from "../../contract/faults.ts";
+import { operations } from "../../contract/operations.ts";
+import { processBehind } from "../../system/caller.ts";
+import { command, type Context } from "../command.ts";
+import { NotStarted, prepare, requireProgram, type Program } from "../program.ts";
+import { dateTime, plain, relative, table, toJson } from "../render.ts";
+
+/** What may be said of an agent beside its id. */
+function registration() {
+  const { id: _, ...flags } = operations.registerAgent.input;
+  return flags;
+}
+
+export const register = command({
+  name: "agent register",
+  args: "<id>",
+  group: "Agents",
+  summary: "Register an agent, which lives as long as the process behind it",
+  flags: registration,
+  examples: [
+    `port-daddy agent register claude-1 --name "API Builder" --type claude`,
+    "port-daddy agent register ci --pid $$ --max-services 10",
+  ],
+  async run({ args: [id = ""], flags: { json, quiet, ...given } }, { config, daemon, terminal }) {
+    // At a daemon elsewhere, a pid of ours is none.
+    const pid = config.url === undefined ? { pid: processBehind(process.pid).pid } : {};
+    const answer = await daemon.call("registerAgent", { id, ...pid, ...given });
+    if (json) return terminal.out(toJson(answer));
+    if (quiet) return terminal.out(id);
+    terminal.out(`${answer.registered ? "Registered" : "Updated"} the agent ${id}`);
+    if (config.agent !== id) terminal.err(`to act as it: export PORT_DADDY_AGENT=${id}`);
+  },
+});
+
+export const heartbeat = command({
+  name: "agent heartbeat",
+  args: "[id]",
+  group: "Agents",
+  summary: operations.heartbeat.summary,
+  flags: () => ({}),
+  async run({ args: [id], flags: { json, quiet } }, context) {
+    const { daemon, terminal } = context;
+    const answer = await daemon.call("heartbeat", { id: id ?? ownAgent(context) });
+    if (json) return terminal.out(toJson(answer));
+    if (!quiet) terminal.out(`Heard from the agent ${answer.id}`);
+  },
+});
+
+export const unregister = command({
+  name: "agent unregister",
+  args: "[id]",
+  group: "Agents",
+  summary: operations.unregisterAgent.summary,
+  flags: () => ({}),
+  async run({ args: [given], flags: { json, quiet } }, context) {
+    const { daemon, terminal } = context;
+    const id = given ?? ownAgent(context);
+    const answer = await daemon.call("unregisterAgent", { id });
+    if (json) return terminal.out(toJson(answer));
+    if (quiet) return;
+    terminal.out(`Unregistered the agent ${id}`);
+    for (const { id, port } of answer.services) terminal.out(`Released ${id} (port ${port})`);
+    for (const { name } of answer.locks) terminal.out(`Unlocked ${name}`);
+  },
+});
+
+export const show = command({
+  name: "agent show",
+  args: "[id]",
+  group: "Agents",
+  summary: operations.agent.summary,
+  flags: () => ({}),
+  async run({ args: [id], flags: { json, quiet } }, context) {
+    const { daemon, terminal } = context;
+    const agent = await daemon.call("agent", { id: id ?? ownAgent(context) });
+    if (json) return terminal.out(toJson(agent));
+    if (quiet) return terminal.out(agent.status);
+    for (const [label, value] of details(agent)) terminal.out(`${label.padEnd(11)}${value}`);
+  },
+});
+
+export const run = command({
+  name: "agent run",
+  args: "<id>",
+  program: "required",
+  group: "Agents",
+  summary: "Run a command as a registered agent",
+  flags: () => {
+    const { pid: _, ...flags } = registration();
+    return flags;
+  },
+  examples: ["port-daddy agent run claude-1 --type claude -- claude"],
+  async run({ args: [id = ""], program: words, flags }, context) {
+    const { json: _, quiet: __, help: ___, ...given } = flags;
+    const program = await startAs(id, words, given, context);
+    const beats = setInterval(() => void beat(id, context), beatEveryMs);
+    const code = await program.ended;
+    clearInterval(beats);
+    await ignoreFaults(context, () => context.daemon.call("unregisterAgent", { id }));
+    return code;
+  },
+});
+
+/** Twice in the time after which a silent agent is stale, though its process speaks for it as well. */
+const beatEveryMs = 60_000;
+
+/** Starts the program when its process is registered as the agent. Throws `NotStarted` with what prevented it. */
+async function startAs(
+  id: string,
+  words: string[],
+  given: object,
+  { config, daemon }: Context,
+): Promise<Program> {
+  let program: Program | undefined;
+  try {
+    requireProgram(words);
+    program = prepare(words, { PORT_DADDY_AGENT: id });
+    const pid = config.url === undefined ? { pid: program.pid } : {};
+    await daemon.call("registerAgent", { id, ...given, ...pid });
+    program.begin();
+    return program;
+  } catch (error) {
+    await program?.end();
+    throw new NotStarted(error);
+  }
+}
+
+function beat(id: string, context: Context): Promise<void> {
+  return ignoreFaults(context, () => context.daemon.call("heartbeat", { id }));
+}
+
+/** The program goes on, whatever becomes of the daemon; but what went wrong is told. */
+async function ignoreFaults({ terminal }: Context, ask: () => Promise<unknown>): Promise<void> {
+  try {
+    await ask();
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    terminal.err(`warning: ${plain(error.message)}`);
+  }
+}
+
+export const agents = command({
+  name: "agents",
+  group: "Agents",
+  summary: operations.agents.summary,
+  flags: () => ({ status: operations.agents.input.status }),
+  async run({ flags: { json, quiet, ...given } }, { daemon, terminal }) {
+    const answer = await daemon.call("agents", given);
+    if (json) return terminal.out(toJson(answer));
+    if (quiet) return answer.agents.forEach(({ id }) => terminal.out(id));
+    if (answer.count === 0)
+      return terminal.err(
+        given.status === undefined ? "No agent is registered" : `No agent is ${given.status}`,
+      );
+    const now = Date.now();
+    terminal.out(
+      table(
+        ["AGENT", "STATUS", "NAME", "TYPE", "SERVICES", "LOCKS", "HEARD"],
+        answer.agents.map((agent) => [
+          agent.id,
+          agent.status,
+          agent.name,
+          agent.type,
+          agent.services,
+          agent.locks,
+          relative(agent.lastHeartbeatAt, now),
+        ]),
+        terminal.paint,
+        terminal.columns(),
+      ),
+    );
+  },
+});
+
+function details(agent: Agent): [string, string][] {
+  const now = Date.now();
+  const { id, name, type, pid, status, metadata } = agent;
+  const words: [string, string | null][] = [
+    ["agent", id],
+    ["status", `${status}, heard ${relative(agent.lastHeartbeatAt, now)}`],
+    ["name", name],
+    ["type", type],
+    ["process", pid === null ? null : String(pid)],
+    ["services", `${agent.services} of ${agent.maxServices}`],
+    ["locks", `${agent.locks} of ${agent.maxLocks}`],
+    ["registered", dateTime(agent.registeredAt)],
+    ["metadata", metadata === null ? null : toJson(metadata)],
+  ];
+  return words.flatMap(([label, value]) => (value === null ? [] : [[label, plain(value)]]));
+}
+
+/** The agent that this shell acts as. Throws `invalid_input` where it is none. */
+function ownAgent({ config }: Context): string {
+  if (config.agent !== undefined) return config.agent;
+  throw new Fault("invalid_input", "no agent is named, and PORT_DADDY_AGENT is not set", {
+    hint: "see who is registered: port-daddy agents",
+  });
+}

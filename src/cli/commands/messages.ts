@@ -1,0 +1,192 @@
+// pub, sub, messages, channels.
+
+import type { Message } from "../../contract/entities.ts";
+import { Fault } from "../../contract/faults.ts";
+import { boolean, described, integer } from "../../contract/fields.ts";
+import { parseJson } from "../../contract/json.ts";
+import { operations } from "../../contract/operations.ts";
+import { command, type Context } from "../command.ts";
+import { tellAway, untilEnd } from "../following.ts";
+import { plain, plural, relative, table, toJson } from "../render.ts";
+
+export const pub = command({
+  name: "pub",
+  args: "<channel> <msg>",
+  group: "Coordination",
+  summary: operations.publish.summary,
+  flags: () => ({
+    sender: operations.publish.input.sender,
+    expires: operations.publish.input.expires,
+  }),
+  examples: [
+    `port-daddy pub build:api '{"status":"ready","port":3100}'`,
+    "port-daddy pub errors 'the build is broken'",
+    "git diff | port-daddy pub review -",
+  ],
+  async run({ args: [channel = "", text = ""], flags: { json, quiet, ...given } }, context) {
+    const { daemon, terminal } = context;
+    const payload = payloadOf(text === "-" ? await terminal.input() : text);
+    const answer = await daemon.call("publish", { channel, payload, ...given });
+    if (json) return terminal.out(toJson(answer));
+    if (quiet) return terminal.out(String(answer.id));
+    const { id, subscribers } = answer;
+    terminal.out(`Published message ${id} to ${channel} (${plural(subscribers, "subscriber")})`);
+  },
+});
+
+/** JSON where it is that and comes back as it was sent, else the text itself. */
+export function payloadOf(text: string): unknown {
+  try {
+    const value = parseJson(text);
+    return numbersOf(text).every(isExact) ? value : text;
+  } catch {
+    return text;
+  }
+}
+
+/** The numbers in a text that is JSON, as they are written there. */
+function numbersOf(json: string): string[] {
+  return json.replace(/"(?:[^"\\]|\\.)*"/g, '""').match(/-?\d[\d.eE+-]*/g) ?? [];
+}
+
+/** Whether a number means the same after it was one of ours: 12345678901234567890 does not. */
+function isExact(number: string): boolean {
+  return decimal(number) === decimal(String(Number(number)));
+}
+
+/** A number as its digits and the power of ten, so that `1.50`, `15e-1` and `1.5` are one. */
+function decimal(number: string): string {
+  const [, sign, whole = "", part = "", power = "0"] =
+    /^(-?)(\d*)\.?(\d*)(?:[eE]([+-]?\d+))?$/.exec(number) ?? [];
+  const digits = (whole + part).replace(/^0+/, "");
+  const significant = digits.replace(/0+$/, "");
+  if (significant === "") return "0";
+  return `${sign}${significant}e${Number(power) - part.length + digits.length - significant.length}`;
+}
+
+export const sub = command({
+  name: "sub",
+  args: "<channel>",
+  group: "Coordination",
+  summary: "Subscribe to a channel or pattern (real-time)",
+  flags: () => ({
+    after: described(operations.subscribe.input.after, "Begin after the message of this id"),
+    last: operations.subscribe.input.last,
+    count: integer({ summary: "End after n messages", min: 1, max: Number.MAX_SAFE_INTEGER }),
+    timeout: described(
+      operations.lock.input.timeout,
+      "End after this long; with --count, that is a failure",
+    ),
+    envelope: boolean({ summary: "With --json: also id, channel, sender and instants" }),
+  }),
+  examples: [
+    "port-daddy sub 'build:*'",
+    "port-daddy sub bugs --last 1 --count 1",
+    "port-daddy sub 'build:*' --json --count 2 | jq .status",
+  ],
+  async run({ args: [channel = ""], flags }, context) {
+    const { after, last, count = Infinity, timeout, quiet } = flags;
+    const { daemon, terminal } = context;
+    const signal = untilEnd(timeout || undefined);
+    const input = {
+      channel,
+      ...(after !== undefined && { after }),
+      ...(last !== undefined && { last }),
+    };
+    let seen = 0;
+    const onAway = quiet ? () => {} : tellAway(context);
+    for await (const { event, data } of daemon.follow("subscribe", input, { signal, onAway })) {
+      if (event === "gap") tellGap(context);
+      if (event !== "message") continue;
+      terminal.out(messageLine(data as Message, flags));
+      if (++seen >= count) return;
+    }
+    if (seen < count && count < Infinity && timeout) throw tooFew(channel, seen, count);
+  },
+});
+
+function tellGap({ terminal }: Context): void {
+  terminal.err("gap: some messages since then are no longer there");
+}
+
+function tooFew(channel: string, seen: number, count: number): Fault {
+  return new Fault(
+    "timed_out",
+    `${seen} of ${plural(count, "message")} came to ${channel} in time`,
+    {
+      details: { channel, seen, count },
+      hint: `see what is there: port-daddy messages '${channel}'`,
+    },
+  );
+}
+
+type Form = {
+  json?: boolean | undefined;
+  quiet?: boolean | undefined;
+  envelope?: boolean | undefined;
+};
+
+/** `[2026-11-22T15:48:07Z] {"status":"ready"}`; the payload alone where that is wanted. */
+function messageLine(message: Message, { json, quiet, envelope }: Form): string {
+  if (json) return toJson(envelope ? message : message.payload);
+  const { payload, createdAt } = message;
+  const text = typeof payload === "string" ? plain(payload) : toJson(payload);
+  return quiet ? text : `[${new Date(createdAt).toISOString().slice(0, 19)}Z] ${text}`;
+}
+
+export const messages = command({
+  name: "messages",
+  args: "<channel>",
+  group: "Coordination",
+  summary: operations.messages.summary,
+  flags: () => ({
+    after: operations.messages.input.after,
+    limit: operations.messages.input.limit,
+    clear: boolean({ summary: "Delete them instead" }),
+  }),
+  examples: ["port-daddy messages build:api", "port-daddy messages 'build:*' --limit 5"],
+  async run({ args: [channel = ""], flags }, context) {
+    const { daemon, terminal } = context;
+    const { json, quiet, clear, ...given } = flags;
+    if (clear) return clearChannel(channel, flags, context);
+    const answer = await daemon.call("messages", { channel, ...given });
+    if (json) return terminal.out(toJson(answer));
+    if (answer.gap) tellGap(context);
+    for (const message of answer.messages) terminal.out(messageLine(message, { quiet }));
+    if (answer.count === 0 && !quiet) terminal.err(`No messages in ${channel}`);
+  },
+});
+
+async function clearChannel(channel: string, { json, quiet }: Form, { daemon, terminal }: Context) {
+  const answer = await daemon.call("clearChannel", { channel });
+  if (json) return terminal.out(toJson(answer));
+  if (!quiet) terminal.out(`Deleted ${plural(answer.deleted, "message")} of ${channel}`);
+}
+
+export const channels = command({
+  name: "channels",
+  args: "[pattern]",
+  group: "Coordination",
+  summary: operations.channels.summary,
+  flags: () => ({}),
+  async run({ args: [pattern], flags: { json, quiet } }, { daemon, terminal }) {
+    const answer = await daemon.call("channels", pattern === undefined ? {} : { pattern });
+    if (json) return terminal.out(toJson(answer));
+    if (quiet) return answer.channels.forEach(({ channel }) => terminal.out(channel));
+    if (answer.count === 0) return terminal.err("No channel has messages or subscribers");
+    const now = Date.now();
+    terminal.out(
+      table(
+        ["CHANNEL", "MESSAGES", "LAST", "SUBSCRIBERS"],
+        answer.channels.map(({ channel, count, lastMessageAt, subscribers }) => [
+          channel,
+          count,
+          lastMessageAt === null ? null : relative(lastMessageAt, now),
+          subscribers,
+        ]),
+        terminal.paint,
+        terminal.columns(),
+      ),
+    );
+  },
+});

@@ -1,0 +1,97 @@
+// A program that a command runs: told apart from us by its pid before it begins, and ended with us.
+
+import * as fs from "node:fs";
+import { childEnvironment } from "../config.ts";
+import { Fault } from "../contract/faults.ts";
+import { stat } from "../system/processes.ts";
+
+/** The exit codes of a command that could not start its program, and of one that names none (POSIX XCU 2.8.2). */
+const notStartedCode = 125;
+const noProgramCode = 127;
+
+/** The exit code of a program that was ended because it lost what it ran for. */
+export const lostCode = 124;
+
+/** How long a program may take to end when it is asked to. */
+const endMs = 5_000;
+
+/** What kept a program from starting; its cause is the fault. */
+export class NotStarted extends Error {
+  readonly exit: number;
+  constructor(cause: unknown) {
+    super("the program was not started", { cause });
+    this.exit = cause instanceof NoProgram ? noProgramCode : notStartedCode;
+  }
+}
+
+export type Program = {
+  pid: number;
+  /** Lets it begin. */
+  begin(): void;
+  /** Its exit code: 128 and the signal's number where a signal ended it. */
+  ended: Promise<number>;
+  /** Asks it to end, then makes it. Returns when it has. */
+  end(): Promise<void>;
+};
+
+class NoProgram extends Fault {
+  constructor(name: string) {
+    super("not_found", `There is no program '${name}' to run`);
+  }
+}
+
+/** Throws `not_found` where there is no such program. */
+export function requireProgram([name = ""]: string[]): void {
+  const found = name.includes("/") ? fs.existsSync(name) : Bun.which(name) !== null;
+  if (!found) throw new NoProgram(name);
+}
+
+/**
+ * Starts a program that waits to begin, so that its pid can be told to others first. It shares our terminal and input;
+ * signals that end us are passed on to it.
+ */
+export function prepare(words: string[], variables: Record<string, string>): Program {
+  // The shell waits for a line from us and becomes the program: its pid stays. Without us it ends.
+  const gate = 'read -r _ <&3 || exit 125; exec 3<&-; exec "$@"';
+  const child = Bun.spawn(["sh", "-c", gate, "port-daddy", ...words], {
+    stdio: ["inherit", "inherit", "inherit", "pipe"],
+    env: childEnvironment(variables),
+  });
+  const door = child.stdio[3] as number;
+  const stopPassing = passSignals((signal) => child.kill(signal));
+  const ended = child.exited.then((code) => {
+    stopPassing();
+    return child.signalCode === null ? code : 128 + signalNumber(child.signalCode);
+  });
+  return {
+    pid: child.pid,
+    begin() {
+      fs.writeFileSync(door, "\n");
+      fs.closeSync(door);
+    },
+    ended,
+    async end() {
+      child.kill("SIGTERM");
+      await Promise.race([ended, Bun.sleep(endMs)]);
+      child.kill("SIGKILL");
+      await ended;
+    },
+  };
+}
+
+function signalNumber(signal: NodeJS.Signals | number): number {
+  if (typeof signal === "number") return signal;
+  return process.getBuiltinModule("node:os").constants.signals[signal];
+}
+
+/** Passes on what would end us. A terminal sends its interrupt to the program by itself. */
+function passSignals(pass: (signal: NodeJS.Signals) => void): () => void {
+  const hasTerminal = stat(process.pid)?.hasTerminal === true;
+  const handlers = (["SIGTERM", "SIGHUP", "SIGINT", "SIGQUIT"] as const).map((signal) => {
+    const isFromTerminal = hasTerminal && (signal === "SIGINT" || signal === "SIGQUIT");
+    const handler = () => void (isFromTerminal || pass(signal));
+    process.on(signal, handler);
+    return [signal, handler] as const;
+  });
+  return () => handlers.forEach(([signal, handler]) => process.off(signal, handler));
+}
