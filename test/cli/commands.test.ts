@@ -7,7 +7,8 @@ import { parse } from "../../src/cli/parse.ts";
 
 /** The words of the `port-daddy` in a line of shell, as a shell would split them. */
 function wordsOf(example: string): string[] {
-  const own = /port-daddy ((?:'[^']*'|"[^"]*"|[^'")|&])*)/.exec(example)![1]!;
+  const line = example.replaceAll("$$", "4321");
+  const own = /port-daddy ((?:'[^']*'|"[^"]*"|[^'")|&])*)/.exec(line)![1]!;
   return [...own.matchAll(/'([^']*)'|"([^"]*)"|(\S+)/g)].map(
     ([, single, double, bare]) => single ?? double ?? bare!,
   );
