@@ -7,27 +7,11 @@ import { Fault } from "../contract/faults.ts";
 import { defaultTtlMs, type InputOf } from "../contract/operations.ts";
 import { matcher } from "../contract/pattern.ts";
 import { daemonCaller, type Caller, type World } from "../world.ts";
+import { countWaiting, findRow, select, toLock, write, type Row } from "./lockRows.ts";
 import { birthmarkOf, hasDied } from "./processes.ts";
 import { requireRoom } from "./registry.ts";
 
-type Row = {
-  name: string;
-  owner: string;
-  agent: string | null;
-  pid: number | null;
-  pidMark: string | null;
-  fence: number;
-  acquiredAt: number;
-  expiresAt: number;
-  ttlMs: number;
-  metadata: string | null;
-  attempt: string | null;
-};
-
-const select = `
-  SELECT name, owner, agent, pid, pid_mark AS pidMark, fence, acquired_at AS acquiredAt, expires_at AS expiresAt,
-         ttl_ms AS ttlMs, metadata, attempt
-  FROM locks`;
+export { countWaiting } from "./lockRows.ts";
 
 /** After a start of the daemon every holder has at least so long to be heard from. */
 const restartGraceMs = 15_000;
@@ -214,10 +198,6 @@ export function held(world: World, name: string, row = findRow(world, name)): Fa
   });
 }
 
-export function countWaiting(world: World, name: string): number {
-  return world.lockQueue.get(name)?.length ?? 0;
-}
-
 function take(world: World, input: InputOf<"lock">, caller: Caller): Lock {
   const { name, ttl = defaultTtlMs, pid, metadata, attempt } = input;
   const agent = caller.agent ?? null;
@@ -302,13 +282,6 @@ function freeIfLapsed(world: World, name: string): void {
   if (row) freeAll(world, [row], "expired");
 }
 
-function findRow(world: World, name: string): Row | undefined {
-  const row = world.db
-    .query(`${select} WHERE name = ? AND expires_at > ?`)
-    .get(name, world.clock.now());
-  return (row as Row | null) ?? undefined;
-}
-
 function freeAll(world: World, rows: Row[], reason: UnlockReason): void {
   if (rows.length === 0) return;
   world.journal.commit(() => {
@@ -324,41 +297,4 @@ function free(
 ): void {
   world.db.query("DELETE FROM locks WHERE name = ?").run(name);
   world.journal.record("lock.release", name, caller.actor, { owner, fence, reason });
-}
-
-function write(world: World, row: Row): void {
-  world.db
-    .query(
-      `INSERT OR REPLACE INTO locks (name, owner, agent, pid, pid_mark, fence, acquired_at, expires_at, ttl_ms,
-                                     metadata, attempt)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-    )
-    .run(
-      row.name,
-      row.owner,
-      row.agent,
-      row.pid,
-      row.pidMark,
-      row.fence,
-      row.acquiredAt,
-      row.expiresAt,
-      row.ttlMs,
-      row.metadata,
-      row.attempt,
-    );
-}
-
-function toLock(world: World, row: Row): Lock {
-  const { name, owner, agent, pid, fence, acquiredAt, expiresAt, metadata } = row;
-  return {
-    name,
-    owner,
-    agent,
-    pid,
-    fence,
-    acquiredAt,
-    expiresAt,
-    metadata: metadata === null ? null : JSON.parse(metadata),
-    waiting: countWaiting(world, name),
-  };
 }

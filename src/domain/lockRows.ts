@@ -1,0 +1,74 @@
+// The rows of locks, and how a row becomes the lock that answers carry.
+
+import type { Lock } from "../contract/entities.ts";
+import type { World } from "../world.ts";
+
+export type Row = {
+  name: string;
+  owner: string;
+  agent: string | null;
+  pid: number | null;
+  pidMark: string | null;
+  fence: number;
+  acquiredAt: number;
+  expiresAt: number;
+  ttlMs: number;
+  metadata: string | null;
+  attempt: string | null;
+};
+
+export const select = `
+  SELECT name, owner, agent, pid, pid_mark AS pidMark, fence, acquired_at AS acquiredAt, expires_at AS expiresAt,
+         ttl_ms AS ttlMs, metadata, attempt
+  FROM locks`;
+
+/** The lock of a name, unless its time is over. */
+export function findRow(world: World, name: string): Row | undefined {
+  const row = world.db
+    .query(`${select} WHERE name = ? AND expires_at > ?`)
+    .get(name, world.clock.now());
+  return (row as Row | null) ?? undefined;
+}
+
+export function write(world: World, row: Row): void {
+  world.db
+    .query(
+      `INSERT OR REPLACE INTO locks (name, owner, agent, pid, pid_mark, fence, acquired_at, expires_at, ttl_ms,
+                                     metadata, attempt)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    )
+    .run(
+      row.name,
+      row.owner,
+      row.agent,
+      row.pid,
+      row.pidMark,
+      row.fence,
+      row.acquiredAt,
+      row.expiresAt,
+      row.ttlMs,
+      row.metadata,
+      row.attempt,
+    );
+}
+
+/** A lock as it is answered. */
+export function toLock(world: World, row: Row): Lock {
+  const { name, owner, agent, pid, fence, acquiredAt, expiresAt, metadata } = row;
+  return {
+    name,
+    owner,
+    agent,
+    pid,
+    fence,
+    acquiredAt,
+    expiresAt,
+    metadata: metadata === null ? null : JSON.parse(metadata),
+    waiting: countWaiting(world, name),
+  };
+}
+
+/** How many stand in line for a lock. */
+export function countWaiting(world: World, name: string): number {
+  return world.lockQueue.get(name)?.length ?? 0;
+}
