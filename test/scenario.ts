@@ -44,7 +44,10 @@ export function makeSide(world: TestWorld = makeWorld(), transport: "socket" | "
     answerHeaders: answerHeaders(build, 9876, world.config.range),
     catchUp() {},
     alarm: { set() {}, clear() {} },
-    presence: createPresence((agent) => agents.hear(world, agent)),
+    presence: createPresence(
+      (agent) => agents.hear(world, agent),
+      (agent) => agents.noteEnd(world, agent),
+    ),
     streams: createStreams(),
     feeds: createFeeds(world),
     stopping: stopping.signal,

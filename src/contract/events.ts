@@ -140,7 +140,8 @@ export const events: { [N in EventName]: EventRow<EventData[N]> } = {
   "channel.clear": {
     summary: "Channel was cleared",
     action: "channel_clear",
-    sentence: (channel, { deleted }) => `cleared ${channel} of ${deleted} messages`,
+    sentence: (channel, { deleted }) =>
+      `cleared ${channel} of ${deleted} ${deleted === 1 ? "message" : "messages"}`,
     webhook: false,
   },
   "agent.register": {

@@ -97,7 +97,10 @@ async function open(config: Config, log: Log, undo: (() => unknown)[]): Promise<
     report: log.failure,
     sequences: paths.sequencesFile(config.home),
   });
-  const presence = createPresence((agent) => agents.hear(world, agent));
+  const presence = createPresence(
+    (agent) => agents.hear(world, agent),
+    (agent) => agents.noteEnd(world, agent),
+  );
   const reaper = createReaper(world, presence.agents);
   const stopping = new AbortController();
   const { promise: stopped, resolve: setStopped } = Promise.withResolvers<void>();

@@ -71,6 +71,7 @@ export function releaseAll(
   reason: "agent_stale" | "agent_unregistered",
   caller: Caller,
 ): { services: Freed[]; locks: FreedLock[] } {
+  lockQueue.dismiss(world, agent);
   return {
     services: releaseOf(world, agent, reason, caller),
     locks: locks.freeOf(world, agent, reason, caller),

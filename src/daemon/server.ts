@@ -59,7 +59,7 @@ async function answer(daemon: Daemon, name: OperationName, c: RequestContext): P
     const handler = handlers[name] as AnyHandler;
     const input = checkShape(operation.input, given);
     daemon.catchUp();
-    hear(daemon, operation, caller);
+    hear(daemon, operation, input, caller);
     const result = handler(daemon, input, caller, heldRequest(daemon, caller, c));
     // Asked for at once: when somebody else's work has failed the turn, its promise is the one that says so.
     stored = daemon.world.journal.landed();
@@ -73,9 +73,15 @@ async function answer(daemon: Daemon, name: OperationName, c: RequestContext): P
   }
 }
 
-/** Whoever does something is there. What concerns the agents themselves notes that on its own. */
-function hear({ world }: Daemon, { method, group }: Operation, { agent }: Caller): void {
-  if (agent !== undefined && method !== "GET" && group !== "Agents") agents.hear(world, agent);
+/** Whoever does something is there. What an agent does to itself as an agent notes that on its own. */
+function hear(
+  { world }: Daemon,
+  { method, group }: Operation,
+  input: Record<string, unknown>,
+  { agent }: Caller,
+): void {
+  const isOnItself = group === "Agents" && input["id"] === agent;
+  if (agent !== undefined && method !== "GET" && !isOnItself) agents.hear(world, agent);
 }
 
 function heldRequest(daemon: Daemon, { agent }: Caller, c: RequestContext): HeldRequest {

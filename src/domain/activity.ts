@@ -36,11 +36,17 @@ export function prune(world: World): void {
   world.journal.commit(() => {
     const newest = world.journal.lastId();
     world.db
-      .query("DELETE FROM activity WHERE id < ? AND (timestamp < ? OR id <= ?)")
-      .run(newest, now - ms, newest - rows);
-    world.db
       .query("DELETE FROM activity WHERE action = 'agent_heartbeat' AND id < ? AND timestamp < ?")
       .run(newest, now - keepHeartbeatsMs);
+    // Heartbeats do not push out what else has happened.
+    const surplus = world.db
+      .query(
+        "SELECT id FROM activity WHERE action <> 'agent_heartbeat' ORDER BY id DESC LIMIT 1 OFFSET ?",
+      )
+      .get(rows) as { id: number } | null;
+    world.db
+      .query("DELETE FROM activity WHERE id < ? AND (timestamp < ? OR id <= ?)")
+      .run(newest, now - ms, surplus?.id ?? 0);
   });
 }
 

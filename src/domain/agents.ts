@@ -83,6 +83,12 @@ export function hear(world: World, id: string): void {
   });
 }
 
+/** Notes that an agent was there until now. It is no sign that it still is: a connection also ends with its process. */
+export function noteEnd(world: World, id: string): void {
+  const row = findRow(world, id);
+  if (row?.status === "active") world.journal.commit(() => noteAt(world, id));
+}
+
 /** Removes an agent. What it holds is the caller's to release. Throws `not_found` where it is not registered. */
 export function unregister(world: World, { id }: InputOf<"unregisterAgent">, caller: Caller): void {
   world.journal.commit(() => {
@@ -137,7 +143,9 @@ export function observe(world: World, present: ReadonlySet<string>): Gone[] {
 export function markStale(world: World, { id, reason }: Gone): void {
   world.journal.commit(() => {
     const { lastHeartbeatAt } = getRow(world, id);
-    world.db.query("UPDATE agents SET status = 'stale' WHERE id = ?").run(id);
+    world.db
+      .query("UPDATE agents SET status = 'stale', stale_at = ? WHERE id = ?")
+      .run(world.clock.now(), id);
     world.journal.record("agent.stale", id, daemonCaller.actor, { reason, lastHeartbeatAt });
   });
 }
@@ -146,7 +154,7 @@ export function markStale(world: World, { id, reason }: Gone): void {
 export function prune(world: World): void {
   const before = world.clock.now() - keepStaleMs;
   const rows = world.db
-    .query("SELECT id FROM agents WHERE status = 'stale' AND last_heartbeat_at < ?")
+    .query("SELECT id FROM agents WHERE status = 'stale' AND stale_at < ?")
     .all(before) as { id: string }[];
   if (rows.length === 0) return;
   world.journal.commit(() => {
@@ -185,13 +193,17 @@ const blank = {
 
 /** Whoever speaks is alive, so a process of theirs that has died is none they live with. */
 function note(world: World, row: Row): void {
-  const now = world.clock.now();
   if (hasDied(world, row)) {
     world.db.query("UPDATE agents SET pid = NULL, pid_mark = NULL WHERE id = ?").run(row.id);
   }
+  noteAt(world, row.id);
+}
+
+function noteAt(world: World, id: string): void {
+  const now = world.clock.now();
   world.db
     .query("UPDATE agents SET status = 'active', last_heartbeat_at = ?, stale_at = ? WHERE id = ?")
-    .run(now, now + silenceMs, row.id);
+    .run(now, now + silenceMs, id);
 }
 
 function findRow(world: World, id: string): Row | undefined {

@@ -30,6 +30,7 @@ export function releaseOf(
   reason: ReleaseReason,
   caller: Caller,
 ): Freed[] {
+  releaseExpired(world);
   return world.journal.commit(() => {
     const rows = world.db.query(`${select} WHERE agent = ? ORDER BY id`).all(agent) as Row[];
     for (const row of rows) end(world, row, reason, caller);

@@ -27,10 +27,15 @@ export function join(
   world: World,
   { input, caller, isGone, end }: Omit<Waiter, "deadline">,
 ): Waiter {
-  requireRoom(world, caller.agent ?? null, "locks");
   const { name, timeout = defaultWaitMs } = input;
   const deadline = timeout === 0 ? Number.POSITIVE_INFINITY : world.clock.now() + timeout;
   const waiter = { input, caller, deadline, isGone, end };
+  const granted = locks.findGranted(world, input, caller);
+  if (granted) {
+    end(granted);
+    return waiter;
+  }
+  requireRoom(world, caller.agent ?? null, "locks");
   stand(world, waiter, "last");
   serve(world, name);
   return waiter;
@@ -60,11 +65,22 @@ export function serve(world: World, name: string): void {
 /** Serves every line, and ends the waits whose time is over. */
 export function wake(world: World): void {
   const now = world.clock.now();
-  for (const [name, line] of [...world.lockQueue]) {
+  for (const name of [...world.lockQueue.keys()]) {
     serve(world, name);
-    for (const waiter of [...line].filter(({ deadline }) => deadline <= now)) {
+    const line = world.lockQueue.get(name) ?? [];
+    for (const waiter of line.filter(({ deadline }) => deadline <= now)) {
       leave(world, waiter);
       waiter.end(late(world, waiter));
+    }
+  }
+}
+
+/** Ends the waits of an agent that is no longer there. */
+export function dismiss(world: World, agent: string): void {
+  for (const line of [...world.lockQueue.values()]) {
+    for (const waiter of line.filter(({ caller }) => caller.agent === agent)) {
+      leave(world, waiter);
+      waiter.end(new Fault("unavailable", `The agent ${agent} is no longer there`));
     }
   }
 }

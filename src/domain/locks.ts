@@ -24,8 +24,7 @@ export function acquire(world: World, input: InputOf<"lock">, caller: Caller): L
   freeIfOver(world, input.name);
   return world.journal.commit(() => {
     const row = findRow(world, input.name);
-    const isSame = row?.attempt != null && row.attempt === input.attempt;
-    if (row && isSame) return toLock(world, row);
+    if (row && isAttempt(row, input, caller)) return toLock(world, row);
     if (row || countWaiting(world, input.name) > 0) throw held(world, input.name, row);
     return take(world, input, caller);
   });
@@ -40,10 +39,18 @@ export function acquireForNext(
   freeIfOver(world, input.name);
   return world.journal.commit(() => {
     const row = findRow(world, input.name);
-    if (row)
-      return row.attempt !== null && row.attempt === input.attempt ? toLock(world, row) : undefined;
-    return take(world, input, caller);
+    return row ? undefined : take(world, input, caller);
   });
+}
+
+/** The lock that an attempt was granted before: its answer was lost. */
+export function findGranted(
+  world: World,
+  input: InputOf<"lock">,
+  caller: Caller,
+): Lock | undefined {
+  const row = findRow(world, input.name);
+  return row && isAttempt(row, input, caller) ? toLock(world, row) : undefined;
 }
 
 /** Extends a lock. Throws `not_found` where it is not held, `not_owner` for anybody but its holder. */
@@ -103,10 +110,9 @@ export function list(
   world: World,
   { owner, pattern }: InputOf<"locks">,
 ): { locks: Lock[]; count: number } {
+  freeLapsed(world);
   const isMatch = matcher(pattern ?? "*");
-  const rows = world.db
-    .query(`${select} WHERE expires_at > ? ORDER BY name`)
-    .all(world.clock.now()) as Row[];
+  const rows = world.db.query(`${select} ORDER BY name`).all() as Row[];
   const locks = rows
     .filter((row) => isMatch(row.name) && (owner === undefined || row.owner === owner))
     .map((row) => toLock(world, row));
@@ -114,6 +120,7 @@ export function list(
 }
 
 export function get(world: World, { name }: InputOf<"lockState">): LockState {
+  freeIfLapsed(world, name);
   const row = findRow(world, name);
   return { name, held: row !== undefined, lock: row ? toLock(world, row) : null };
 }
@@ -126,7 +133,7 @@ export function count(world: World): number {
   ).n;
 }
 
-/** Frees the locks whose time is over. A lapsed one is never shown or honoured, however late this runs. */
+/** Frees the locks whose time is over. Whoever looks at locks has this done first, however late the reaper runs. */
 export function freeLapsed(world: World): void {
   const rows = world.db.query(`${select} WHERE expires_at <= ?`).all(world.clock.now()) as Row[];
   freeAll(world, rows, "expired");
@@ -149,6 +156,7 @@ export function freeOf(
   reason: UnlockReason,
   caller: Caller,
 ): FreedLock[] {
+  freeLapsed(world);
   return world.journal.commit(() => {
     const rows = world.db.query(`${select} WHERE agent = ? ORDER BY name`).all(agent) as Row[];
     for (const row of rows) free(world, row, reason, caller);
@@ -196,6 +204,11 @@ export function held(world: World, name: string, row = findRow(world, name)): Fa
     details: { name, holder: owner, heldSince: acquiredAt, expiresAt, fence, waiting },
     hint,
   });
+}
+
+function isAttempt(row: Row, { attempt, owner }: InputOf<"lock">, caller: Caller): boolean {
+  const as = owner ?? nameOf(caller) ?? row.owner;
+  return row.attempt !== null && row.attempt === attempt && row.owner === as;
 }
 
 function take(world: World, input: InputOf<"lock">, caller: Caller): Lock {

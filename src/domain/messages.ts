@@ -41,8 +41,7 @@ export function publish(
          RETURNING count`,
       )
       .get(channel, createdAt) as { count: number };
-    const surplus = count - world.config.messageRetention.rows;
-    if (surplus > 0) trimOldest(world, channel, surplus);
+    if (count > world.config.messageRetention.rows) trimOldest(world, channel);
     world.journal.record("message.publish", channel, caller.actor, {
       id,
       sender: from,
@@ -126,6 +125,7 @@ export function clear(
   { channel }: InputOf<"clearChannel">,
   caller: Caller,
 ): { deleted: number } {
+  removeExpired(world);
   return world.journal.commit(() => {
     const deleted = remove(world, "channel = ?", channel);
     if (deleted > 0) world.journal.record("channel.clear", channel, caller.actor, { deleted });
@@ -186,7 +186,11 @@ function raiseFloor(world: World, id: number): void {
     .run(unlisted, id);
 }
 
-function trimOldest(world: World, channel: string, count: number): void {
+/** Deletes what a channel has beyond the retention. One whose own time is over takes no place of another. */
+function trimOldest(world: World, channel: string): void {
+  removeExpired(world);
+  const count = countOf(world, channel) - world.config.messageRetention.rows;
+  if (count <= 0) return;
   const { id } = world.db
     .query(
       "SELECT max(id) AS id FROM (SELECT id FROM messages WHERE channel = ? ORDER BY id LIMIT ?)",
@@ -198,6 +202,11 @@ function trimOldest(world: World, channel: string, count: number): void {
       "UPDATE channels SET count = count - ?, trimmed_to = max(trimmed_to, ?) WHERE channel = ?",
     )
     .run(count, id, channel);
+}
+
+function countOf(world: World, channel: string): number {
+  const row = world.db.query("SELECT count FROM channels WHERE channel = ?").get(channel);
+  return (row as { count: number }).count;
 }
 
 /** Deletes the messages that meet a condition, keeps the books of their channels, and returns how many they were. */

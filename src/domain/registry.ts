@@ -1,17 +1,24 @@
 // What claims and locks ask of the registry of agents.
 
+import type { AgentStatus } from "../contract/entities.ts";
 import { Fault } from "../contract/faults.ts";
 import type { World } from "../world.ts";
 
 /** Whether an agent is registered and has been heard from. A name that nobody registered is just a label. */
 export function isActive(world: World, agent: string): boolean {
-  return limitsOf(world, agent) !== null;
+  return limitsOf(world, agent)?.status === "active";
 }
 
-/** Throws `limit_reached` where a registered agent already holds as many services or locks as it may. */
+/** Throws `limit_reached` where a registered agent already holds as many as it may; a stale one may hold nothing. */
 export function requireRoom(world: World, agent: string | null, what: "services" | "locks"): void {
   const limits = agent === null ? null : limitsOf(world, agent);
   if (agent === null || limits === null) return;
+  if (limits.status === "stale") {
+    throw new Fault("limit_reached", `The agent ${agent} is stale, so nothing can be held for it`, {
+      details: { agent },
+      hint: `if it is there after all: port-daddy agent heartbeat ${agent}`,
+    });
+  }
   const held = countOf(world, agent, what);
   if (held < limits[what]) return;
   throw new Fault("limit_reached", `The agent ${agent} holds ${held} of ${limits[what]} ${what}`, {
@@ -33,10 +40,10 @@ export function countOf(world: World, agent: string, what: "services" | "locks")
   return (world.db.query(sql[what]).get(agent, world.clock.now()) as { n: number }).n;
 }
 
-function limitsOf(world: World, agent: string): { services: number; locks: number } | null {
+type Limits = { services: number; locks: number; status: AgentStatus };
+
+function limitsOf(world: World, agent: string): Limits | null {
   return world.db
-    .query(
-      "SELECT max_services AS services, max_locks AS locks FROM agents WHERE id = ? AND status = 'active'",
-    )
-    .get(agent) as { services: number; locks: number } | null;
+    .query("SELECT max_services AS services, max_locks AS locks, status FROM agents WHERE id = ?")
+    .get(agent) as Limits | null;
 }

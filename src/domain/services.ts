@@ -185,14 +185,15 @@ function findLiving(world: World, id: string): Row | undefined {
 /** The identity holds a port: confirm it, or move it where another was asked for. */
 function repeat(world: World, held: Row, input: InputOf<"claim">, caller: Caller): Claimed {
   const choice = mustMove(held, input) ? move(world, held, input) : { port: held.port };
+  const { agent } = held;
+  const isAnothers = agent !== null && agent !== caller.agent && isActive(world, agent);
   const row: Row = {
     ...held,
     ...(choice.port === held.port && isServed(world, held) ? {} : neverSeen),
     ...(caller.id !== undefined && { claimer: caller.id }),
     ...renewal(world, held),
     ...given(world, input),
-    // Whoever repeats a claim does not take it over from an agent that is there.
-    ...(held.agent !== null && isActive(world, held.agent) && { agent: held.agent }),
+    ...(isAnothers && { ...keptFor(held), ...renewal(world, held) }),
     port: choice.port,
     lastSeenAt: world.clock.now(),
   };
@@ -200,6 +201,11 @@ function repeat(world: World, held: Row, input: InputOf<"claim">, caller: Caller
   ports.remember(world, row.id, row.port);
   const service = toService(world, row, mergedUrls(held, input));
   return { ...service, existing: true, ...strangerWarning(service), ...choice };
+}
+
+/** Whoever repeats a claim takes it over neither from an agent that is there nor decides when that loses it. */
+function keptFor({ agent, pid, pidMark, expiresAt, expiresMs }: Row): Partial<Row> {
+  return { agent, pid, pidMark, expiresAt, expiresMs };
 }
 
 function strangerWarning({ port, listener }: Service): { warning?: string } {

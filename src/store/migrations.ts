@@ -119,7 +119,7 @@ export const migrations: readonly string[] = [
     status            TEXT NOT NULL,
     registered_at     INTEGER NOT NULL,
     last_heartbeat_at INTEGER NOT NULL,
-    -- When it goes stale, unless it is heard from before.
+    -- When it goes stale, unless it is heard from before; of a stale one, since when it is.
     stale_at          INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX agents_by_staleness ON agents (status, stale_at);
