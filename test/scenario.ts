@@ -48,7 +48,7 @@ export function makeSide(world: TestWorld = makeWorld(), transport: "socket" | "
       (agent) => agents.hear(world, agent),
       (agent) => agents.noteEnd(world, agent),
     ),
-    streams: createStreams(),
+    streams: createStreams((error) => world.reported.push(error)),
     feeds: createFeeds(world),
     stopping: stopping.signal,
     stop: (reason) => void stops.push(reason),

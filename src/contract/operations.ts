@@ -22,6 +22,7 @@ import {
 import {
   agentId,
   channelName,
+  channelPattern,
   identity,
   instant,
   lockName,
@@ -445,7 +446,7 @@ export const operations = {
     group: "Messages",
     summary: "Get channel messages",
     input: () => ({
-      channel: described(pattern, "A channel, or a pattern"),
+      channel: described(channelPattern, "A channel, or a pattern"),
       after: optional(after),
       limit: optional(
         integer({
@@ -472,7 +473,7 @@ export const operations = {
     summary: "Subscribe to a channel or pattern; resumes by id",
     isStream: true,
     input: () => ({
-      channel: described(pattern, "A channel, or a pattern"),
+      channel: described(channelPattern, "A channel, or a pattern"),
       after: optional(after),
       last: optional(integer({ summary: "Begin with the last n messages", min: 1, max: 1000 })),
     }),

@@ -41,18 +41,21 @@ export const agentId = text({
 });
 
 /** A name of a lock or a channel: it may be a path, but has no segment that a URL would lose. */
-function pathName(what: string, placeholder: string): Field<string> {
+function pathName(what: string, placeholder: string, wildcard = ""): Field<string> {
+  const segment = `(?!\\.{0,2}(?:/|$))[A-Za-z0-9._:@${wildcard}-]+`;
+  const characters = [..."._:@-/", wildcard].join(" ").trim();
   return text({
     summary: `The ${what}`,
     max: 200,
-    pattern: "^(?!\\.{0,2}(?:/|$))[A-Za-z0-9._:@-]+(?:/(?!\\.{0,2}(?:/|$))[A-Za-z0-9._:@-]+)*$",
+    pattern: `^${segment}(?:/${segment})*$`,
     placeholder,
-    expects: `a ${what}: 1 to 200 letters, digits and . _ : @ - /, without empty, '.' or '..' segments`,
+    expects: `a ${what}: 1 to 200 letters, digits and ${characters}, without empty, '.' or '..' segments`,
   });
 }
 
 export const lockName = pathName("lock", "<name>");
 export const channelName = pathName("channel", "<channel>");
+export const channelPattern = pathName("channel or pattern", "<channel>", "*");
 
 /** What a command line is called, where no agent is named. */
 export const callerId = text({

@@ -116,7 +116,7 @@ async function open(config: Config, log: Log, undo: (() => unknown)[]): Promise<
     catchUp: reaper.catchUp,
     alarm: createAlarm(world, reaper.catchUp, log.failure),
     presence,
-    streams: createStreams(),
+    streams: createStreams(log.failure),
     feeds: createFeeds(world),
     stopping: stopping.signal,
     stop(reason) {

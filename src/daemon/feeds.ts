@@ -25,7 +25,7 @@ export function createFeeds(world: World): Feeds {
     if (entry.event !== "message.publish") return;
     const id = entry.metadata["id"] as number;
     feeds.messages.tell(entry.targetId, id, () => {
-      // One that expired at once, or was trimmed in the same turn, is a gap by now.
+      // One that was removed in the turn that published it is a gap by now.
       const message = messages.find(world, id);
       return message && frame({ id, data: message });
     });
@@ -49,17 +49,18 @@ export function subscribe(
       : messages.idBefore(world, channel, last));
   const letGo = hold();
   let leave = () => {};
+  const told = createGapTeller(world, channel);
   // Whoever says where it stood is told of what is gone since. Whoever asks for the last few knows that it is not all.
-  let toldTo = seen === undefined ? world.sequences.messages.last() : -1;
+  if (seen === undefined) told.news(start);
   const stream = streams.open({
     headers: daemon.answerHeaders,
     first: [],
     after: start,
     read(after) {
+      messages.removeExpired(world);
       world.journal.flush();
-      const lostTo = messages.gapAfter(world, channel, after) ?? -1;
-      const gap = lostTo > toldTo ? [frame({ event: "gap", data: { after, lostTo } })] : [];
-      toldTo = Math.max(toldTo, lostTo);
+      const lostTo = told.news(after);
+      const gap = lostTo === undefined ? [] : [gapFrame(after, lostTo)];
       const page = readMessages(world, channel, after);
       return { ...page, frames: [...gap, ...page.frames] };
     },
@@ -72,10 +73,34 @@ export function subscribe(
   return stream.response;
 }
 
+/** Remembers of which losses a stream was told: while it catches up, the same one is met at each page. */
+function createGapTeller(world: World, pattern: string) {
+  const told = new Map<string, number>();
+  return {
+    /** The id up to which messages after another are gone, if that is news. */
+    news(after: number): number | undefined {
+      const losses = messages.lossesAfter(world, pattern, after);
+      const news = losses.filter(({ channel, id }) => id > (told.get(channel) ?? -1));
+      for (const { channel, id } of news) told.set(channel, id);
+      return news.length === 0 ? undefined : Math.max(...news.map(({ id }) => id));
+    },
+  };
+}
+
+/** It has no id of its own: what is left of the messages it tells of is still to come. */
+function gapFrame(after: number, lostTo?: number) {
+  const data = { after, ...(lostTo !== undefined && { lostTo }) };
+  return { id: after, frame: frame({ event: "gap", data }) };
+}
+
+/** What follows an id of a channel. */
 function readMessages(world: World, pattern: string, after: number): Page {
   const { messages: found, cursor, isEnd } = messages.readAfter(world, pattern, after, pageSize);
   return {
-    frames: found.map((message) => frame({ id: message.id, data: message })),
+    frames: found.map((message) => ({
+      id: message.id,
+      frame: frame({ id: message.id, data: message }),
+    })),
     // At the end all is sent that there is, and an id of a state that is lost is above all that follow.
     cursor: isEnd ? world.sequences.messages.last() : cursor,
     isEnd,
@@ -89,24 +114,26 @@ export function events(
   { lastEventId, hold }: HeldRequest,
 ): Response {
   const { world, streams, feeds } = daemon;
-  world.journal.flush();
   const seen = lastEventId ?? after;
-  const isLost = seen !== undefined && !isKept(world, seen);
-  const first = [
-    ...(isLost ? [frame({ event: "gap", data: { after: seen } })] : []),
-    ...(isLost || seen === undefined ? [snapshotFrame(daemon)] : []),
-  ];
+  const snapshot = seen === undefined ? snapshotOf(daemon) : undefined;
   const letGo = hold();
   let leave = () => {};
   const isMatch = matcher(pattern);
   const stream = streams.open({
     headers: daemon.answerHeaders,
-    first,
-    after: isLost || seen === undefined ? world.journal.lastId() : seen,
+    first: snapshot ? [snapshot.frame] : [],
+    after: snapshot?.id ?? seen!,
     read(after) {
+      world.journal.flush();
+      if (!isKept(world, after)) {
+        const snapshot = snapshotOf(daemon);
+        return { frames: [gapFrame(after), snapshot], cursor: snapshot.id, isEnd: true };
+      }
       const entries = world.journal.since(after, pageSize);
       return {
-        frames: entries.filter((entry) => isMatch(entry.event)).map(eventFrame),
+        frames: entries
+          .filter((entry) => isMatch(entry.event))
+          .map((entry) => ({ id: entry.id, frame: eventFrame(entry) })),
         cursor: entries.at(-1)?.id ?? after,
         isEnd: entries.length < pageSize,
       };
@@ -133,19 +160,17 @@ function eventFrame(entry: Entry): Frame {
 }
 
 /** The whole state as it is after the event of that id. */
-function snapshotFrame({ world, feeds }: Daemon): Frame {
+function snapshotOf({ world, feeds }: Daemon): { id: number; frame: Frame } {
+  const state = {
+    services: services.list(world, {}).services,
+    locks: locks.list(world, {}).locks,
+    agents: agents.list(world, {}).agents,
+    channels: channels(world, feeds, {}).channels,
+  };
+  // Looking may have ended what was over; all of it is in the state.
+  world.journal.flush();
   const id = world.journal.lastId();
-  return frame({
-    id,
-    event: "snapshot",
-    data: {
-      id,
-      services: services.list(world, {}).services,
-      locks: locks.list(world, {}).locks,
-      agents: agents.list(world, {}).agents,
-      channels: channels(world, feeds, {}).channels,
-    },
-  });
+  return { id, frame: frame({ id, event: "snapshot", data: { id, ...state } }) };
 }
 
 /** The channels with their subscriptions; one that is only waited for is listed too. */

@@ -54,7 +54,7 @@ async function answer(daemon: Daemon, name: OperationName, c: RequestContext): P
   const operation: Operation = operations[name];
   const given = await readInput(operation, c);
   const caller = callerOf(c);
-  let stored: Promise<void> | undefined;
+  let [stored, response]: [Promise<void>?, Response?] = [];
   try {
     const handler = handlers[name] as AnyHandler;
     const input = checkShape(operation.input, given);
@@ -66,22 +66,27 @@ async function answer(daemon: Daemon, name: OperationName, c: RequestContext): P
     const answer = await result;
     // What an operation that waited has seen at last is of a later turn.
     if (result instanceof Promise) stored = daemon.world.journal.landed();
-    return answer instanceof Response ? answer : reply(daemon, answer, 200);
+    response = answer instanceof Response ? answer : reply(daemon, answer, 200);
+    return response;
   } finally {
     // Also before a refusal leaves: it may rest on a change of this turn that is not stored yet.
-    await (stored ?? daemon.world.journal.landed());
+    await (stored ?? daemon.world.journal.landed()).catch(async (error) => {
+      await response?.body?.cancel(); // A stream that is refused must not stay open.
+      throw error;
+    });
   }
 }
 
-/** Whoever does something is there. What an agent does to itself as an agent notes that on its own. */
+/** Whoever does something, or listens, is there. What an agent does to itself as an agent notes that on its own. */
 function hear(
   { world }: Daemon,
-  { method, group }: Operation,
+  { method, group, isStream }: Operation,
   input: Record<string, unknown>,
   { agent }: Caller,
 ): void {
+  const isSign = method !== "GET" || isStream;
   const isOnItself = group === "Agents" && input["id"] === agent;
-  if (agent !== undefined && method !== "GET" && !isOnItself) agents.hear(world, agent);
+  if (agent !== undefined && isSign && !isOnItself) agents.hear(world, agent);
 }
 
 function heldRequest(daemon: Daemon, { agent }: Caller, c: RequestContext): HeldRequest {

@@ -5,13 +5,13 @@
 /** A piece of a stream, encoded once for everybody who gets it. */
 export type Frame = Uint8Array<ArrayBuffer>;
 
-/** What follows an id: frames, and how far they reach. `isEnd` where that is all there is at this moment. */
-export type Page = { frames: Frame[]; cursor: number; isEnd: boolean };
+/** What follows an id: frames with the id up to which each reaches. `isEnd` where that is all there is at this moment. */
+export type Page = { frames: { id: number; frame: Frame }[]; cursor: number; isEnd: boolean };
 
 export type Stream = {
   response: Response;
-  /** Sends a frame that is new, or leaves it to be read later. */
-  push(id: number, frame: Frame): void;
+  /** Sends a frame that is new, or leaves it to be read later; with none to send, what is stored says why. */
+  push(id: number, frame: Frame | undefined): void;
 };
 
 export type Streams = ReturnType<typeof createStreams>;
@@ -40,8 +40,8 @@ export function frame(parts: { id?: number; event?: string; data?: unknown }): F
 const heartbeatFrame = encoder.encode(":\n\n");
 const retryFrame = encoder.encode(`retry: ${retryMs}\n\n`);
 
-/** All open streams. */
-export function createStreams() {
+/** All open streams. `report` is told of what fails while one ends. */
+export function createStreams(report: (error: unknown) => void) {
   const open = new Set<{ beat(): void; end(): void }>();
   return {
     count: () => open.size,
@@ -58,13 +58,19 @@ export function createStreams() {
     }): Stream {
       let cursor = parts.after;
       let isCurrent = false;
+      let isReading = false;
       let controller!: ReadableStreamDefaultController<Frame>;
       const hasRoom = () => (controller.desiredSize ?? 0) > 0;
 
-      function catchUp(): void {
+      /** Sends what is stored, for as long as there is room and anything to send. */
+      function readOn(): void {
         while (!isCurrent && hasRoom()) {
           const page = parts.read(cursor);
-          for (const each of page.frames) controller.enqueue(each);
+          for (const { id, frame } of page.frames) {
+            if (!hasRoom()) return;
+            controller.enqueue(frame);
+            cursor = id;
+          }
           // Where nothing was sent, the client must still know from where to go on.
           if (page.isEnd) controller.enqueue(frame({ id: page.cursor }));
           cursor = page.cursor;
@@ -72,20 +78,24 @@ export function createStreams() {
         }
       }
       /** What cannot be read cannot be sent: the client comes back and tries again. */
-      function pull(): void {
+      function catchUp(): void {
+        if (isReading) return; // Each frame that goes out asks for more.
+        isReading = true;
         try {
-          catchUp();
+          readOn();
         } catch (error) {
           if (open.delete(own)) parts.onEnd();
           controller.error(error);
+        } finally {
+          isReading = false;
         }
       }
       const own = {
         beat: () => void (hasRoom() && controller.enqueue(heartbeatFrame)),
         end() {
           if (!open.delete(own)) return;
-          parts.onEnd();
           controller.close();
+          parts.onEnd();
         },
       };
       open.add(own);
@@ -95,7 +105,7 @@ export function createStreams() {
             controller = given;
             for (const each of [retryFrame, ...parts.first]) controller.enqueue(each);
           },
-          pull,
+          pull: catchUp,
           cancel() {
             if (open.delete(own)) parts.onEnd();
           },
@@ -107,9 +117,10 @@ export function createStreams() {
           headers: { ...parts.headers, "Content-Type": "text/event-stream" },
         }),
         push(id, each) {
-          if (!isCurrent) return;
-          isCurrent = hasRoom();
-          if (!isCurrent) return; // What is stored is read when there is room.
+          // What it has read by itself meanwhile is not told twice.
+          if (!isCurrent || id <= cursor) return;
+          isCurrent = hasRoom() && each !== undefined;
+          if (!isCurrent) return catchUp(); // What is stored is read when there is room.
           controller.enqueue(each);
           cursor = id;
         },
@@ -120,7 +131,13 @@ export function createStreams() {
       for (const each of open) each.beat();
     },
     endAll(): void {
-      for (const each of [...open]) each.end();
+      for (const each of [...open]) {
+        try {
+          each.end();
+        } catch (error) {
+          report(error); // The others end all the same.
+        }
+      }
     },
   };
 }
@@ -147,7 +164,6 @@ export function createAudience(matcher: (pattern: string) => (name: string) => b
       for (const { isMatch, streams } of groups.values()) {
         if (!isMatch(name)) continue;
         made ??= make();
-        if (made === undefined) return;
         for (const stream of streams) stream.push(id, made);
       }
     },

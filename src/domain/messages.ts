@@ -63,7 +63,7 @@ export function read(
   return {
     messages,
     count: messages.length,
-    gap: after !== undefined && gapAfter(world, channel, after) !== undefined,
+    gap: after !== undefined && lossesAfter(world, channel, after).length > 0,
   };
 }
 
@@ -105,18 +105,21 @@ export function find(world: World, id: number): Message | undefined {
 }
 
 /**
- * The newest id up to which a subscriber who has seen `after` has missed something; `undefined` where it has not. An
- * id that was never given out is of a state that is lost.
+ * What a subscriber who has seen `after` has missed: by channel, the newest id that is gone. An id that was never
+ * given out is of a state that is lost, with everything up to the newest.
  */
-export function gapAfter(world: World, pattern: string, after: number): number | undefined {
+export function lossesAfter(
+  world: World,
+  pattern: string,
+  after: number,
+): { channel: string; id: number }[] {
   const last = world.sequences.messages.last();
-  if (after > last) return last;
+  if (after > last) return [{ channel: unlisted, id: last }];
   const isMatch = matcher(pattern);
   const trimmed = world.db
     .query("SELECT channel, trimmed_to AS id FROM channels WHERE trimmed_to > ?")
     .all(after) as { channel: string; id: number }[];
-  const lost = trimmed.filter(({ channel }) => channel === unlisted || isMatch(channel));
-  return lost.length === 0 ? undefined : Math.max(...lost.map(({ id }) => id));
+  return trimmed.filter(({ channel }) => channel === unlisted || isMatch(channel));
 }
 
 /** Deletes the messages of a channel. Subscribers who come back are told of the gap. */
