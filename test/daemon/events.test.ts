@@ -60,7 +60,7 @@ const claim = ({ play }: Side, id: string, body: Record<string, unknown> = {}) =
   play({ method: "POST", path: `/claim/${id}`, body });
 
 /** What an event stands for: its name and its target. */
-const inWords = ({ event, data }: Event) => event ?? `${data.event} ${data.targetId}`;
+const inWords = ({ event, data }: Event = {} as Event) => event ?? `${data.event} ${data.targetId}`;
 
 test("first comes the whole state with its id, then each event as the log has it", async () => {
   const side = makeSide();
@@ -276,9 +276,9 @@ test("a slow reader whose next events were pruned is told of the gap and of the 
   for (let n = 0; n < 10; n++) await claim(side, `s${n}`);
   prune(world);
   await next();
-  expect((await take(3)).map(inWords)).toEqual(["snapshot", "gap", "snapshot"]);
+  expect((await take(3)).map((each) => inWords(each))).toEqual(["snapshot", "gap", "snapshot"]);
   await claim(side, "end");
-  expect((await until("end")).map(inWords).at(-1)).toBe("service.claim end");
+  expect((await until("end")).map((each) => inWords(each)).at(-1)).toBe("service.claim end");
 });
 
 test("a stream that its turn's failure refuses leaves nothing open, however large its snapshot", async () => {
