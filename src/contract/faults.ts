@@ -83,7 +83,9 @@ export class Fault extends Error {
 /** The fault that a failure is; anything that nobody foresaw is `internal`, with `details` kept to the log. */
 export function asFault(failure: unknown): Fault {
   if (failure instanceof Fault) return failure;
-  return new Fault("internal", "Something unexpected went wrong", {
+  const fault = new Fault("internal", "Something unexpected went wrong", {
     hint: "the log says more: port-daddy logs",
   });
+  fault.cause = failure;
+  return fault;
 }

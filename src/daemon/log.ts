@@ -37,7 +37,10 @@ export function createLog(level: LogLevel, file: string): Log {
 }
 
 function describe(error: unknown): string {
-  if (error instanceof Fault) return `${error.code}: ${error.message}`;
+  if (error instanceof Fault) {
+    const cause = error.cause === undefined ? "" : `: ${describe(error.cause)}`;
+    return `${error.code}: ${error.message}${cause}`;
+  }
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 

@@ -75,23 +75,25 @@ export async function untilAcquired(
   caller: Caller,
   { signal, hold }: HeldRequest,
 ): Promise<Lock> {
+  if (stopping.aborted) throw stoppingFault();
   const letGo = hold();
-  const { promise: outcome, resolve } = Promise.withResolvers<Lock | Fault>();
+  const { promise: ended, resolve } = Promise.withResolvers<Ending>();
+  // What is granted must land, and only at this moment is it known with which turn.
+  const end = (outcome: Lock | Fault) => resolve({ outcome, landed: world.journal.landed() });
+  const onStop = () => end(stoppingFault());
+  const onGone = () => end(goneFault());
+  stopping.addEventListener("abort", onStop);
+  signal.addEventListener("abort", onGone);
   let leave = () => {};
-  const onStop = () => resolve(stoppingFault());
-  const onGone = () => resolve(goneFault());
   try {
-    const isGone = () => signal.aborted || stopping.aborted;
-    const waiter = lockQueue.join(world, { input, caller, isGone, end: resolve });
+    const waiter = lockQueue.join(world, { input, caller, isGone: () => signal.aborted, end });
     leave = () => lockQueue.leave(world, waiter);
     alarm.set();
-    stopping.addEventListener("abort", onStop);
-    signal.addEventListener("abort", onGone);
-    const lock = await outcome;
-    if (lock instanceof Fault) throw lock;
-    await world.journal.landed();
-    if (signal.aborted) locks.takeBack(world, lock);
-    return lock;
+    const { outcome, landed } = await ended;
+    await landed;
+    if (outcome instanceof Fault) throw outcome;
+    if (signal.aborted) locks.takeBack(world, outcome);
+    return outcome;
   } finally {
     leave();
     stopping.removeEventListener("abort", onStop);
@@ -99,6 +101,9 @@ export async function untilAcquired(
     letGo();
   }
 }
+
+/** How a wait for a lock ended, and when what that rests on is stored. */
+type Ending = { outcome: Lock | Fault; landed: Promise<void> };
 
 function goneFault(): Fault {
   return new Fault("unavailable", "The caller has gone");

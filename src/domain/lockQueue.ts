@@ -36,7 +36,7 @@ export function join(
     return waiter;
   }
   requireRoom(world, caller.agent ?? null, "locks");
-  stand(world, waiter, "last");
+  if (!takePlace(world, waiter)) stand(world, waiter, "last");
   serve(world, name);
   return waiter;
 }
@@ -99,6 +99,20 @@ export function forgive(world: World, gapMs: number): void {
   for (const line of world.lockQueue.values()) for (const waiter of line) waiter.deadline += gapMs;
 }
 
+/** An attempt that is made again keeps its place in the line: whoever made it before has lost the connection. */
+function takePlace(world: World, waiter: Waiter): boolean {
+  const { name, attempt } = waiter.input;
+  const line = world.lockQueue.get(name) ?? [];
+  const place = line.findIndex(
+    ({ input, caller }) =>
+      attempt !== undefined && input.attempt === attempt && caller.actor === waiter.caller.actor,
+  );
+  if (place < 0) return false;
+  const [before] = line.splice(place, 1, waiter);
+  before!.end(new Fault("unavailable", "The same attempt was made again"));
+  return true;
+}
+
 function stand(world: World, waiter: Waiter, place: "first" | "last"): void {
   const { name } = waiter.input;
   const line = world.lockQueue.get(name) ?? [];
@@ -124,6 +138,6 @@ function late(world: World, { input: { name, timeout = defaultWaitMs } }: Waiter
   const { message, details } = locks.held(world, name);
   return new Fault("timed_out", `Not acquired within ${format(timeout)}: ${message}`, {
     details,
-    hint: `wait longer: port-daddy lock ${name} --wait --timeout ${format(timeout * 2)}`,
+    hint: `wait for as long as it takes: port-daddy lock ${name} --timeout 0`,
   });
 }

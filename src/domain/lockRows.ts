@@ -15,11 +15,13 @@ export type Row = {
   ttlMs: number;
   metadata: string | null;
   attempt: string | null;
+  /** Whether that attempt was made again after it was granted: 0 or 1. */
+  askedAgain: number;
 };
 
 export const select = `
   SELECT name, owner, agent, pid, pid_mark AS pidMark, fence, acquired_at AS acquiredAt, expires_at AS expiresAt,
-         ttl_ms AS ttlMs, metadata, attempt
+         ttl_ms AS ttlMs, metadata, attempt, asked_again AS askedAgain
   FROM locks`;
 
 /** The lock of a name, unless its time is over. */
@@ -34,8 +36,8 @@ export function write(world: World, row: Row): void {
   world.db
     .query(
       `INSERT OR REPLACE INTO locks (name, owner, agent, pid, pid_mark, fence, acquired_at, expires_at, ttl_ms,
-                                     metadata, attempt)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+                                     metadata, attempt, asked_again)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     )
     .run(
       row.name,
@@ -49,6 +51,7 @@ export function write(world: World, row: Row): void {
       row.ttlMs,
       row.metadata,
       row.attempt,
+      row.askedAgain,
     );
 }
 

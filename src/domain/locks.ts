@@ -11,8 +11,6 @@ import { countWaiting, findRow, select, toLock, write, type Row } from "./lockRo
 import { birthmarkOf, hasDied } from "./processes.ts";
 import { requireRoom } from "./registry.ts";
 
-export { countWaiting } from "./lockRows.ts";
-
 /** After a start of the daemon every holder has at least so long to be heard from. */
 const restartGraceMs = 15_000;
 
@@ -23,8 +21,9 @@ const restartGraceMs = 15_000;
 export function acquire(world: World, input: InputOf<"lock">, caller: Caller): Lock {
   freeIfOver(world, input.name);
   return world.journal.commit(() => {
+    const granted = findGranted(world, input, caller);
+    if (granted) return granted;
     const row = findRow(world, input.name);
-    if (row && isAttempt(row, input, caller)) return toLock(world, row);
     if (row || countWaiting(world, input.name) > 0) throw held(world, input.name, row);
     return take(world, input, caller);
   });
@@ -43,14 +42,18 @@ export function acquireForNext(
   });
 }
 
-/** The lock that an attempt was granted before: its answer was lost. */
+/** The lock that an attempt was granted before: its answer was lost, and nobody else takes it back. */
 export function findGranted(
   world: World,
   input: InputOf<"lock">,
   caller: Caller,
 ): Lock | undefined {
   const row = findRow(world, input.name);
-  return row && isAttempt(row, input, caller) ? toLock(world, row) : undefined;
+  if (!row || !isAttempt(row, input, caller)) return undefined;
+  world.journal.commit(() => {
+    world.db.query("UPDATE locks SET asked_again = TRUE WHERE name = ?").run(input.name);
+  });
+  return toLock(world, row);
 }
 
 /** Extends a lock. Throws `not_found` where it is not held, `not_owner` for anybody but its holder. */
@@ -102,7 +105,7 @@ export function release(
 export function takeBack(world: World, { name, fence }: Lock): void {
   world.journal.commit(() => {
     const row = findRow(world, name);
-    if (row?.fence === fence) free(world, row, "caller_gone", daemonCaller);
+    if (row?.fence === fence && !row.askedAgain) free(world, row, "caller_gone", daemonCaller);
   });
 }
 
@@ -229,6 +232,7 @@ function take(world: World, input: InputOf<"lock">, caller: Caller): Lock {
     ttlMs: ttl,
     metadata: metadata === undefined ? null : JSON.stringify(metadata),
     attempt: attempt ?? null,
+    askedAgain: 0,
   };
   write(world, row);
   const { owner, fence, expiresAt } = row;

@@ -79,7 +79,9 @@ export const migrations: readonly string[] = [
     ttl_ms      INTEGER NOT NULL,
     metadata    TEXT,
     -- What its holder calls the attempt by which it was acquired.
-    attempt     TEXT
+    attempt     TEXT,
+    -- Whether that was made again after it was granted.
+    asked_again INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX locks_by_expiry ON locks (expires_at);
   CREATE INDEX locks_by_agent ON locks (agent) WHERE agent IS NOT NULL;

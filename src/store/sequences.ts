@@ -26,9 +26,11 @@ export type Sequences = Record<Name, Sequence> & {
 /** So many numbers are reserved by one write of the file. After a crash, what is left of them is skipped. */
 const block = 1_000;
 
-/** Opens the sequences in `file`; without one they live in memory alone. Where it is lost, the database's marks count. */
+/** Opens the sequences in `file`; without one they live in memory alone. What the database knows of counts as well. */
 export function openSequences(db: Database, file?: string): Sequences {
-  const marks = (file === undefined ? undefined : read(file)) ?? marksOf(db);
+  const [stored, used] = [file === undefined ? {} : read(file), marksOf(db)];
+  const marks: Marks = { ...used };
+  for (const name of names) marks[name] = Math.max(used[name], stored[name] ?? 0);
   const last = { ...marks };
 
   function sequence(name: Name): Sequence {
@@ -47,17 +49,21 @@ export function openSequences(db: Database, file?: string): Sequences {
   return {
     fences: sequence("fences"),
     messages: sequence("messages"),
-    settle: () => file !== undefined && write(file, last),
+    settle() {
+      if (file !== undefined) write(file, last);
+      Object.assign(marks, last);
+    },
   };
 }
 
-/** The marks of a file; `undefined` where there is none, or it does not hold any. */
-function read(file: string): Marks | undefined {
+/** The marks that a file holds: of one that is lost or damaged, those that can be read. */
+function read(file: string): Partial<Marks> {
   try {
-    const marks = parseJson(fs.readFileSync(file, "utf8")) as Partial<Marks>;
-    return names.every((name) => Number.isSafeInteger(marks[name])) ? (marks as Marks) : undefined;
+    const found = Object(parseJson(fs.readFileSync(file, "utf8"))) as Record<string, unknown>;
+    const entries = names.map((name) => [name, found[name]] as const);
+    return Object.fromEntries(entries.filter(([, mark]) => Number.isSafeInteger(mark)));
   } catch {
-    return undefined;
+    return {};
   }
 }
 
@@ -92,7 +98,8 @@ function marksOf(db: Database): Marks {
   return db
     .query(
       `SELECT max((SELECT coalesce(max(fence), 0) FROM locks),
-                  (SELECT coalesce(max(metadata ->> 'fence'), 0) FROM activity WHERE action = 'lock_acquire')) AS fences,
+                  coalesce((SELECT metadata ->> 'fence' FROM activity WHERE action = 'lock_acquire'
+                            ORDER BY id DESC LIMIT 1), 0)) AS fences,
               max((SELECT coalesce(max(id), 0) FROM messages),
                   (SELECT coalesce(max(trimmed_to), 0) FROM channels)) AS messages`,
     )
