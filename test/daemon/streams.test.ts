@@ -117,7 +117,12 @@ test("a stream says how soon to come back, then what it begins with, what is sto
 });
 
 test("where nothing is stored, the id to resume from is told at once", async () => {
-  const { take } = follow(openOver(createStreams(() => {}), { after: 12 }).response);
+  const { take } = follow(
+    openOver(
+      createStreams(() => {}),
+      { after: 12 },
+    ).response,
+  );
   expect(await take(2)).toEqual(["retry: 1000\n\n", "id: 12\n\n"]);
 });
 
@@ -134,7 +139,10 @@ test("what is new is told without a read to a stream that keeps up, and read by 
 
 test("one that is not read costs its buffer, no more reads, and gets everything once when it is", async () => {
   const size = 60 * 1024;
-  const opened = openOver(createStreams(() => {}), { size });
+  const opened = openOver(
+    createStreams(() => {}),
+    { size },
+  );
   const { next, take } = follow(opened.response);
   await take(2);
   const readsBefore = opened.reads.length;
@@ -155,7 +163,10 @@ test("one that is not read costs its buffer, no more reads, and gets everything 
 });
 
 test("one that is behind from the start reads no further than its buffer", async () => {
-  const opened = openOver(createStreams(() => {}), { size: 60 * 1024 });
+  const opened = openOver(
+    createStreams(() => {}),
+    { size: 60 * 1024 },
+  );
   for (let n = 0; n < 100; n++) opened.store();
   await turn();
   expect(opened.reads).toEqual([0, 2, 4]);
