@@ -58,7 +58,7 @@ export function makeSide(world: TestWorld = makeWorld(), transport: "socket" | "
   const env: RequestEnv["Bindings"] =
     transport === "socket"
       ? { transport }
-      : { transport, port: 9876, remoteAddress: () => "127.0.0.1", hold() {} };
+      : { transport, port: 9876, remoteAddress: "127.0.0.1", hold() {} };
 
   async function request(
     scenario: Pick<Scenario, "method" | "path" | "headers" | "body">,

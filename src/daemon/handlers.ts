@@ -4,6 +4,7 @@ import type { InputOf, OperationName, OutputOf, StreamName } from "../contract/o
 import { format } from "../contract/range.ts";
 import * as activity from "../domain/activity.ts";
 import * as agents from "../domain/agents.ts";
+import * as lockQueue from "../domain/lockQueue.ts";
 import * as locks from "../domain/locks.ts";
 import * as messages from "../domain/messages.ts";
 import * as services from "../domain/services.ts";
@@ -58,7 +59,12 @@ export const handlers: { [N in OperationName]: Handler<N> } = {
       ? untilAcquired(daemon, input, caller, request)
       : locks.acquire(daemon.world, input, caller),
   extendLock: ({ world }, input, caller) => locks.extend(world, input, caller),
-  unlock: ({ world }, input, caller) => locks.release(world, input, caller),
+  unlock: ({ world }, input, caller) => {
+    const answer = locks.release(world, input, caller);
+    // In the same turn: whoever waits has it as soon as it is free.
+    lockQueue.serve(world, input.name);
+    return answer;
+  },
   locks: ({ world }, input) => locks.list(world, input),
   lockState: ({ world }, input) => locks.get(world, input),
 

@@ -200,7 +200,7 @@ function parseBody(text: string): unknown {
 function callerOf(c: RequestContext): Caller {
   const agent = readHeader(c, headers.agent, agentId);
   const caller = readHeader(c, headers.caller, callerId);
-  const address = c.env.transport === "tcp" ? c.env.remoteAddress() : undefined;
+  const address = c.env.transport === "tcp" ? c.env.remoteAddress : undefined;
   return { agent, id: caller, actor: agent ?? caller ?? address ?? "local" };
 }
 

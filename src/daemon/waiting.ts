@@ -77,9 +77,9 @@ export async function untilAcquired(
 ): Promise<Lock> {
   if (stopping.aborted) throw stoppingFault();
   const letGo = hold();
-  const { promise: ended, resolve } = Promise.withResolvers<Ending>();
+  let ending = Promise.withResolvers<Ending>();
   // What is granted must land, and only at this moment is it known with which turn.
-  const end = (outcome: Lock | Fault) => resolve({ outcome, landed: world.journal.landed() });
+  const end = (outcome: Lock | Fault) => ending.resolve({ outcome, landed: isStored(world) });
   const onStop = () => end(stoppingFault());
   const onGone = () => end(goneFault());
   stopping.addEventListener("abort", onStop);
@@ -89,11 +89,21 @@ export async function untilAcquired(
     const waiter = lockQueue.join(world, { input, caller, isGone: () => signal.aborted, end });
     leave = () => lockQueue.leave(world, waiter);
     alarm.set();
-    const { outcome, landed } = await ended;
-    await landed;
-    if (outcome instanceof Fault) throw outcome;
-    if (signal.aborted) locks.takeBack(world, outcome);
-    return outcome;
+    while (true) {
+      const { outcome, landed } = await ending.promise;
+      const hasLanded = await landed;
+      if (outcome instanceof Fault) throw outcome;
+      if (hasLanded) {
+        if (signal.aborted) locks.takeBack(world, outcome);
+        return outcome;
+      }
+      // With the grant went whatever freed the lock.
+      ending = Promise.withResolvers();
+      lockQueue.stand(world, waiter, "first");
+      alarm.set();
+      if (stopping.aborted) onStop();
+      if (signal.aborted) onGone();
+    }
   } finally {
     leave();
     stopping.removeEventListener("abort", onStop);
@@ -102,8 +112,15 @@ export async function untilAcquired(
   }
 }
 
-/** How a wait for a lock ended, and when what that rests on is stored. */
-type Ending = { outcome: Lock | Fault; landed: Promise<void> };
+/** How a wait for a lock ended, and whether what that rests on is stored, once that is known. */
+type Ending = { outcome: Lock | Fault; landed: Promise<boolean> };
+
+function isStored({ journal }: Daemon["world"]): Promise<boolean> {
+  return journal.landed().then(
+    () => true,
+    () => false,
+  );
+}
 
 function goneFault(): Fault {
   return new Fault("unavailable", "The caller has gone");

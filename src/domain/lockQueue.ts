@@ -113,7 +113,8 @@ function takePlace(world: World, waiter: Waiter): boolean {
   return true;
 }
 
-function stand(world: World, waiter: Waiter, place: "first" | "last"): void {
+/** Puts somebody into a line, behind or before everybody. */
+export function stand(world: World, waiter: Waiter, place: "first" | "last"): void {
   const { name } = waiter.input;
   const line = world.lockQueue.get(name) ?? [];
   world.lockQueue.set(name, line);

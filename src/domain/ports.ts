@@ -163,8 +163,10 @@ function search(world: World, range: Range): number {
 }
 
 function lowestFresh(world: World, range: Range): number | undefined {
+  // A bind that fails is dear, and those that run stay for long; a second later they are looked at again.
+  const listening = world.probe.listening();
   for (let port = range.start; port <= range.end; port++) {
-    if (world.rememberedPorts.has(port)) continue;
+    if (world.rememberedPorts.has(port) || listening.has(port)) continue;
     if (isAvailable(world, port)) return port;
   }
   return undefined;

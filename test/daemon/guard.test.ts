@@ -76,7 +76,7 @@ for (const host of [
 
 test("a request without a host is refused", async () => {
   const { app, world, eventsSince } = tcp();
-  const env = { transport: "tcp" as const, port: 9876, remoteAddress: () => "127.0.0.1" };
+  const env = { transport: "tcp" as const, port: 9876, remoteAddress: "127.0.0.1" };
   const response = await app.request("/claim/myapp", { method: "POST" }, env);
   expect(response.status).toBe(403);
   expect(await response.json()).toMatchObject({ code: "forbidden", header: "Host" });

@@ -1,5 +1,6 @@
 // lock, unlock, locks.
 
+import type { Client } from "../../client/client.ts";
 import type { Lock } from "../../contract/entities.ts";
 import { Fault } from "../../contract/faults.ts";
 import { boolean, described } from "../../contract/fields.ts";
@@ -9,7 +10,7 @@ import {
   operations,
   type InputOf,
 } from "../../contract/operations.ts";
-import { command, type Context } from "../command.ts";
+import { command, type Context, type Invocation } from "../command.ts";
 import { persist } from "../patience.ts";
 import { lostCode, NotStarted, prepare, requireProgram, type Program } from "../program.ts";
 import { dateTime, plain, relative, table, toJson } from "../render.ts";
@@ -31,17 +32,23 @@ export const lock = command({
     pid: operations.lock.input.pid,
     metadata: operations.lock.input.metadata,
     extend: boolean({ summary: "Extend the lock that is yours instead" }),
+    fence: described(
+      operations.extendLock.input.fence,
+      "With --extend: only if this is its number",
+    ),
   }),
   examples: [
     "port-daddy lock db-migrations -- npx prisma migrate dev",
     'port-daddy lock db-migrations || echo "Lock held, skipping"',
     "port-daddy lock db-migrations --wait --timeout 5m",
   ],
-  async run({ args: [name = ""], program, flags: { json, quiet, extend, ...given } }, context) {
+  async run({ args: [name = ""], program, flags }, context) {
+    refuseContradiction(flags, program);
+    const { json, quiet, extend, fence, ...given } = flags;
     const wanted = { name, ...given };
     if (program.length > 0) return runLocked(program, wanted, context);
     const acquired = extend
-      ? await renew(wanted, context)
+      ? await renew({ ...wanted, ...(fence !== undefined && { fence }) }, context)
       : await acquire(wanted, given.wait ?? given.timeout !== undefined, context);
     if (json) return context.terminal.out(toJson(acquired));
     if (quiet) return context.terminal.out(String(acquired.fence));
@@ -50,6 +57,23 @@ export const lock = command({
 });
 
 type Wanted = Omit<InputOf<"lock">, "attempt">;
+
+/** Throws `invalid_input` for words that say two things: which of them is meant is not guessed at. */
+function refuseContradiction(
+  { extend, fence, wait, timeout, metadata, pid }: Invocation<typeof lock.flags>["flags"],
+  program: string[],
+): void {
+  const isRun = program.length > 0;
+  const contradictions: [boolean | undefined, string][] = [
+    [extend && (wait ?? timeout) !== undefined, "--extend does not wait"],
+    [extend && metadata !== undefined, "--extend leaves the metadata as it is"],
+    [extend && isRun, "--extend takes no command: a lock with one is extended by itself"],
+    [!extend && fence !== undefined, "--fence goes with --extend"],
+    [isRun && pid !== undefined, "--pid does not go with a command: the lock lives with that"],
+  ];
+  const said = contradictions.find(([isSaid]) => isSaid);
+  if (said) throw new Fault("invalid_input", said[1], { hint: "see: port-daddy lock --help" });
+}
 
 /** Acquires a lock as one attempt, however often the daemon must be asked. */
 function acquire(
@@ -75,13 +99,11 @@ function acquire(
 }
 
 /** Extends a lock that is ours, by the same names as it was acquired. */
-function renew({ name, ttl, pid, ...wanted }: Wanted, { config, daemon }: Context): Promise<Lock> {
+function renew(wanted: InputOf<"extendLock">, { config, daemon }: Context): Promise<Lock> {
   const owner = wanted.owner ?? config.owner;
   return daemon.call("extendLock", {
-    name,
+    ...wanted,
     ...(owner !== undefined && { owner }),
-    ...(ttl !== undefined && { ttl }),
-    ...(pid !== undefined && { pid }),
   });
 }
 
@@ -146,11 +168,14 @@ function createLease(
   async function look(): Promise<void> {
     const askedAt = performance.now();
     const deadlineMs = Math.max(1, renewedAt + ttl - askedAt);
-    if (askedAt >= renewedAt + ttl / renewalsPerTtl) {
-      await daemon.call("extendLock", { name, owner, fence, ttl }, { deadlineMs });
+    const [age, third] = [askedAt - renewedAt, ttl / renewalsPerTtl];
+    // One that was stopped by somebody is started only when the lock would be lost otherwise.
+    const asked = age < 2 * third ? runningDaemon() : daemon;
+    if (age >= third) {
+      await asked.call("extendLock", { name, owner, fence, ttl }, { deadlineMs });
       renewedAt = askedAt;
     } else {
-      const { lock } = await runningDaemon().call("lockState", { name }, { deadlineMs });
+      const { lock } = await asked.call("lockState", { name }, { deadlineMs });
       if (lock?.fence !== fence) lose();
     }
   }
@@ -175,14 +200,22 @@ function isRefusal(error: unknown): boolean {
 }
 
 /** Frees a lock whose command has ended. Where that fails, its process is gone: the daemon frees it by itself. */
-async function unlockQuietly({ name, owner, fence }: Lock, { daemon, terminal }: Context) {
+async function unlockQuietly(lock: Lock, { daemon, terminal }: Context): Promise<void> {
+  const { name, owner, fence } = lock;
   try {
     await daemon.call("unlock", { name, owner, fence });
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
-    // The daemon may have seen its process end before us.
-    if (error.details["reason"] !== "pid_died") terminal.err(`warning: ${plain(error.message)}`);
+    if (isRefusal(error) && (await hasEndedWithProcess(lock, daemon))) return;
+    terminal.err(`warning: ${plain(error.message)}`);
   }
+}
+
+/** Whether the daemon saw the process end before we told it, and has freed the lock for that: nothing was lost. */
+async function hasEndedWithProcess({ name, fence }: Lock, daemon: Client): Promise<boolean> {
+  const { entries } = await daemon.call("activity", { targetId: name, action: "cleanup" });
+  const own = entries.find(({ metadata }) => metadata["fence"] === fence);
+  return own?.metadata["reason"] === "pid_died";
 }
 
 export const unlock = command({

@@ -87,6 +87,8 @@ export const sub = command({
   async run({ args: [channel = ""], flags }, context) {
     const { after, last, count = Infinity, timeout, quiet } = flags;
     const { daemon, terminal } = context;
+    if (after !== undefined && last !== undefined)
+      throw new Fault("invalid_input", "--after and --last exclude each other");
     const signal = untilEnd(timeout || undefined);
     const input = {
       channel,
