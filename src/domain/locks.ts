@@ -19,14 +19,10 @@ const restartGraceMs = 15_000;
  * is the same acquisition. Throws `held` naming the holder, `limit_reached`, `invalid_input` for a dead `pid`.
  */
 export function acquire(world: World, input: InputOf<"lock">, caller: Caller): Lock {
-  freeIfOver(world, input.name);
-  return world.journal.commit(() => {
-    const granted = findGranted(world, input, caller);
-    if (granted) return granted;
-    const row = findRow(world, input.name);
-    if (row || countWaiting(world, input.name) > 0) throw held(world, input.name, row);
-    return take(world, input, caller);
-  });
+  const row = findLiving(world, input.name);
+  if (row && isAttempt(row, input, caller)) return grantAgain(world, row);
+  if (row || countWaiting(world, input.name) > 0) throw held(world, input.name, row);
+  return take(world, input, caller);
 }
 
 /** Acquires a lock for the first of those who wait for it; `undefined` where somebody has it. */
@@ -35,11 +31,7 @@ export function acquireForNext(
   input: InputOf<"lock">,
   caller: Caller,
 ): Lock | undefined {
-  freeIfOver(world, input.name);
-  return world.journal.commit(() => {
-    const row = findRow(world, input.name);
-    return row ? undefined : take(world, input, caller);
-  });
+  return findLiving(world, input.name) ? undefined : take(world, input, caller);
 }
 
 /** The lock that an attempt was granted before: its answer was lost, and nobody else takes it back. */
@@ -48,12 +40,8 @@ export function findGranted(
   input: InputOf<"lock">,
   caller: Caller,
 ): Lock | undefined {
-  const row = findRow(world, input.name);
-  if (!row || !isAttempt(row, input, caller)) return undefined;
-  world.journal.commit(() => {
-    world.db.query("UPDATE locks SET asked_again = TRUE WHERE name = ?").run(input.name);
-  });
-  return toLock(world, row);
+  const row = findLiving(world, input.name);
+  return row && isAttempt(row, input, caller) ? grantAgain(world, row) : undefined;
 }
 
 /** Extends a lock. Throws `not_found` where it is not held, `not_owner` for anybody but its holder. */
@@ -62,27 +50,26 @@ export function extend(
   { name, owner, fence, ttl, pid }: InputOf<"extendLock">,
   caller: Caller,
 ): Lock {
-  freeIfOver(world, name);
-  return world.journal.commit(() => {
-    const row = findRow(world, name) ?? notHeld(world, name);
-    requireOwner(row, owner ?? nameOf(caller), fence);
-    const ttlMs = ttl ?? row.ttlMs;
-    const extended: Row = {
-      ...row,
-      ...(pid !== undefined && { pid, pidMark: birthmarkOf(world, pid) }),
-      ttlMs,
-      expiresAt: world.clock.now() + ttlMs,
-    };
+  const row = findLiving(world, name) ?? notHeld(world, name);
+  requireOwner(row, owner ?? nameOf(caller), fence);
+  const ttlMs = ttl ?? row.ttlMs;
+  const extended: Row = {
+    ...row,
+    ...(pid !== undefined && { pid, pidMark: birthmarkOf(world, pid) }),
+    ttlMs,
+    expiresAt: world.clock.now() + ttlMs,
+  };
+  const lock = toLock(world, extended);
+  world.journal.commit(() => {
     write(world, extended);
-    const lock = toLock(world, extended);
     world.journal.record("lock.extend", name, caller.actor, {
       owner: lock.owner,
       pid: lock.pid,
       fence: lock.fence,
       expiresAt: lock.expiresAt,
     });
-    return lock;
   });
+  return lock;
 }
 
 /** Releases a lock. Throws `not_found` where it is not held, `not_owner` for anybody but its holder without `force`. */
@@ -91,22 +78,18 @@ export function release(
   { name, owner, fence, force }: InputOf<"unlock">,
   caller: Caller,
 ): { released: boolean; lock: Lock } {
-  // Not where its process has died: whoever gives it back then, as the command that ran it, does so by right.
-  freeIfLapsed(world, name);
-  return world.journal.commit(() => {
-    const row = findRow(world, name) ?? notHeld(world, name);
-    if (!force) requireOwner(row, owner ?? nameOf(caller), fence);
-    free(world, row, force ? "forced" : "released", caller);
-    return { released: true, lock: toLock(world, row) };
-  });
+  // Also where its process has died: whoever gives it back then, as the command that ran it, does so by right.
+  const row = findCurrent(world, name) ?? notHeld(world, name);
+  if (!force) requireOwner(row, owner ?? nameOf(caller), fence);
+  world.journal.commit(() => free(world, row, force ? "forced" : "released", caller));
+  return { released: true, lock: toLock(world, row) };
 }
 
 /** Takes an acquisition back that could not be delivered; does nothing where it has ended meanwhile. */
 export function takeBack(world: World, { name, fence }: Lock): void {
-  world.journal.commit(() => {
-    const row = findRow(world, name);
-    if (row?.fence === fence && !row.askedAgain) free(world, row, "caller_gone", daemonCaller);
-  });
+  const row = findCurrent(world, name);
+  if (row?.fence !== fence || row.askedAgain) return;
+  world.journal.commit(() => free(world, row, "caller_gone", daemonCaller));
 }
 
 export function list(
@@ -123,8 +106,7 @@ export function list(
 }
 
 export function get(world: World, { name }: InputOf<"lockState">): LockState {
-  freeIfLapsed(world, name);
-  const row = findRow(world, name);
+  const row = findCurrent(world, name);
   return { name, held: row !== undefined, lock: row ? toLock(world, row) : null };
 }
 
@@ -190,7 +172,7 @@ export function lapseOf(world: World, name: string): number | undefined {
 }
 
 /** Why a lock cannot be had: somebody has it, or those who came before have not been served yet. */
-export function held(world: World, name: string, row = findRow(world, name)): Fault {
+export function held(world: World, name: string, row = findCurrent(world, name)): Fault {
   const waiting = countWaiting(world, name);
   const hint = `wait for it: port-daddy lock ${name} --wait`;
   if (!row) {
@@ -234,15 +216,22 @@ function take(world: World, input: InputOf<"lock">, caller: Caller): Lock {
     attempt: attempt ?? null,
     askedAgain: 0,
   };
-  write(world, row);
   const { owner, fence, expiresAt } = row;
-  world.journal.record("lock.acquire", name, caller.actor, {
-    owner,
-    agent,
-    pid: row.pid,
-    fence,
-    expiresAt,
+  world.journal.commit(() => {
+    write(world, row);
+    world.journal.record("lock.acquire", name, caller.actor, {
+      owner,
+      agent,
+      pid: row.pid,
+      fence,
+      expiresAt,
+    });
   });
+  return toLock(world, row);
+}
+
+function grantAgain(world: World, row: Row): Lock {
+  world.journal.commit(() => write(world, { ...row, askedAgain: 1 }));
   return toLock(world, row);
 }
 
@@ -285,18 +274,20 @@ function notHeld(world: World, name: string): never {
   });
 }
 
-/** Frees a lock whose time is over or whose process has died, in a commit of its own: a refusal must not undo it. */
-function freeIfOver(world: World, name: string): void {
-  freeIfLapsed(world, name);
+/** The lock of a name, unless its time is over: then it is freed, and a refusal does not undo that. */
+function findCurrent(world: World, name: string): Row | undefined {
   const row = findRow(world, name);
-  if (row && hasDied(world, row)) freeAll(world, [row], "pid_died");
+  if (!row || row.expiresAt > world.clock.now()) return row;
+  freeAll(world, [row], "expired");
+  return undefined;
 }
 
-function freeIfLapsed(world: World, name: string): void {
-  const row = world.db
-    .query(`${select} WHERE name = ? AND expires_at <= ?`)
-    .get(name, world.clock.now()) as Row | null;
-  if (row) freeAll(world, [row], "expired");
+/** The same, unless its process has died. */
+function findLiving(world: World, name: string): Row | undefined {
+  const row = findCurrent(world, name);
+  if (!row || !hasDied(world, row)) return row;
+  freeAll(world, [row], "pid_died");
+  return undefined;
 }
 
 function freeAll(world: World, rows: Row[], reason: UnlockReason): void {

@@ -159,7 +159,7 @@ export function removeExpired(world: World): void {
 export function prune(world: World): void {
   const before = world.clock.now() - world.config.messageRetention.ms;
   world.journal.commit(() => {
-    remove(world, "created_at < ?", before);
+    remove(world, "id <= ?", newestBefore(world, before));
     const { id } = world.db
       .query(
         "SELECT max(trimmed_to) AS id FROM channels WHERE count = 0 AND coalesce(last_message_at, 0) < ?",
@@ -177,6 +177,16 @@ export function prune(world: World): void {
 export function markLoss(world: World): void {
   const known = world.db.query("SELECT 1 FROM channels WHERE channel = ?").get(unlisted);
   if (!known) world.journal.commit(() => raiseFloor(world, world.sequences.messages.last()));
+}
+
+/** The newest id of those before an instant, which are the first in the table; 0 where there are none. */
+function newestBefore(world: World, instant: number): number {
+  const { id } = world.db
+    .query(
+      "SELECT coalesce((SELECT min(id) FROM messages WHERE created_at >= ?) - 1, (SELECT max(id) FROM messages), 0) AS id",
+    )
+    .get(instant) as { id: number };
+  return id;
 }
 
 /** Everything up to this id is gone from the channels that are no longer listed. */

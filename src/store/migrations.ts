@@ -96,7 +96,6 @@ export const migrations: readonly string[] = [
     expires_at INTEGER
   ) STRICT;
   CREATE INDEX messages_by_channel ON messages (channel, id);
-  CREATE INDEX messages_by_age ON messages (created_at);
   CREATE INDEX messages_by_expiry ON messages (expires_at) WHERE expires_at IS NOT NULL;
 
   -- The channels that have, or lately had, messages. The one without a name stands for all that are no longer listed.
@@ -107,7 +106,6 @@ export const migrations: readonly string[] = [
     -- The newest id that was ever removed: a subscriber who has seen less has missed something.
     trimmed_to      INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
-  CREATE INDEX channels_by_trim ON channels (trimmed_to);
 
   CREATE TABLE agents (
     id                TEXT PRIMARY KEY,
