@@ -83,7 +83,6 @@ export const migrations: readonly string[] = [
     -- Whether that was made again after it was granted.
     asked_again INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
-  CREATE INDEX locks_by_expiry ON locks (expires_at);
   CREATE INDEX locks_by_agent ON locks (agent) WHERE agent IS NOT NULL;
 
   CREATE TABLE messages (
