@@ -80,6 +80,7 @@ const letters: Record<string, string> = {
   lines: "n",
   follow: "f",
   count: "n",
+  limit: "n",
 };
 
 /** `dryRun` → `dry-run` */

@@ -28,7 +28,13 @@ export function parse(words: string[], commands: readonly Command[]): Parsed {
   const { own, program } = apart(rest, command);
   const flags = flagsOf(command);
   const { uses, args } = takeApart(own, flags);
-  const isHelp = uses.some(({ word }) => word === "help");
+  // A cluster such as -dash is no call for help.
+  const isHelp = uses.some(
+    ({ word, typed }) => word === "help" && (typed === "--help" || uses.every(isKnown)),
+  );
+  function isKnown({ word }: Use): boolean {
+    return flags.has(word);
+  }
   if (isHelp || !command) {
     if (!isHelp && family.length > 0) throw incomplete(family);
     return { command, family, args: [], program, flags: {}, helpFor: command?.name ?? "" };
@@ -80,7 +86,7 @@ function split(words: string[], commands: readonly Command[]): Split {
   if (family.length === 0) throw unknownCommand(name, commands);
   const next = rest.findIndex((word) => !word.startsWith("-"));
   if (next < 0) return { command: undefined, family, rest };
-  const member = family.find((each) => isNamed(each, `${name} ${rest[next]}`));
+  const member = commands.find((each) => isNamed(each, `${name} ${rest[next]}`));
   if (!member) throw unknownCommand(`${name} ${rest[next]}`, family);
   return { command: member, family, rest: rest.toSpliced(next, 1) };
 }
@@ -114,7 +120,7 @@ function readFlags(uses: Use[], flags: Flags, command: Command): Record<string, 
   for (const use of uses) {
     const isNo = !flags.has(use.word) && use.word.startsWith("no-");
     const flag = flags.get(isNo ? use.word.slice("no-".length) : use.word);
-    if (!flag || (isNo && !flag.isSwitch)) throw usage(unknownOption(use.typed, flags), command);
+    if (!flag || (isNo && !flag.isSwitch)) throw unknownOption(use.typed, flags, command);
     if (flag.isSwitch) {
       if (use.value !== undefined) throw usage(`${use.typed} takes no value`, command);
       values[flag.name] = !isNo;
@@ -174,9 +180,14 @@ function checkCount(args: string[], command: Command): void {
   }
 }
 
-function unknownOption(typed: string, flags: Flags): string {
-  const close = nearest(typed.replace(/^--?/, ""), flags.keys());
-  return `unknown option ${typed}${close && typed.startsWith("--") ? ` (did you mean --${close}?)` : ""}`;
+function unknownOption(typed: string, flags: Flags, command: Command): Fault {
+  const isLong = typed.startsWith("--");
+  const close = isLong ? nearest(typed.slice(2), flags.keys()) : undefined;
+  const message = `unknown option ${typed}${close ? ` (did you mean --${close}?)` : ""}`;
+  if (isLong || !command.args) return usage(message, command);
+  return new Fault("invalid_input", message, {
+    hint: `a word that begins with a dash goes after --; see: port-daddy ${command.name} --help`,
+  });
 }
 
 function usage(message: string, command: Command, field?: string): Fault {
@@ -187,10 +198,8 @@ function usage(message: string, command: Command, field?: string): Fault {
 }
 
 function unknownCommand(name: string, commands: readonly Command[]): Fault {
-  const close = nearest(
-    name,
-    commands.flatMap((each) => [each.name, ...(each.aliases ?? [])]),
-  );
+  const names = commands.flatMap((each) => [each.name, ...(each.aliases ?? [])]);
+  const close = nearest(name, names) ?? names.find((each) => name.startsWith(each));
   const isService = name.includes(":") && isIdentity(name);
   return new Fault("invalid_input", `there is no command '${name}'`, {
     hint: close

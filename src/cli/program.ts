@@ -1,9 +1,12 @@
 // A program that a command runs: told apart from us by its pid before it begins, and ended with us.
 
 import * as fs from "node:fs";
-import { childEnvironment } from "../config.ts";
+import { Unreachable } from "../client/failures.ts";
+import { childEnvironment, type Config } from "../config.ts";
 import { Fault } from "../contract/faults.ts";
-import { stat } from "../system/processes.ts";
+import { birthmark, descendants, stat } from "../system/processes.ts";
+import type { Context } from "./command.ts";
+import { plain } from "./render.ts";
 
 /** The exit codes of a command that could not start its program, and of one that names none (POSIX XCU 2.8.2). */
 const notStartedCode = 125;
@@ -12,8 +15,9 @@ const noProgramCode = 127;
 /** The exit code of a program that was ended because it lost what it ran for. */
 export const lostCode = 124;
 
-/** How long a program may take to end when it is asked to. */
+/** How long a program may take to end when it is asked to, and how often it is looked whether it has. */
 const endMs = 5_000;
+const lookEveryMs = 20;
 
 /** What kept a program from starting; its cause is the fault. */
 export class NotStarted extends Error {
@@ -30,13 +34,34 @@ export type Program = {
   begin(): void;
   /** Its exit code: 128 and the signal's number where a signal ended it. */
   ended: Promise<number>;
-  /** Asks it to end, then makes it. Returns when it has. */
+  /** Asks it and what it has started to end, then makes them. Returns when it has. */
   end(): Promise<void>;
 };
 
 class NoProgram extends Fault {
   constructor(name: string) {
     super("not_found", `There is no program '${name}' to run`);
+  }
+}
+
+/** A pid of ours as an input; at a daemon elsewhere it is none. */
+export function pidAt({ url }: Config, pid: number): { pid?: number } {
+  return url === undefined ? { pid } : {};
+}
+
+/**
+ * Tells the daemon what a program has done or is doing, which goes on whatever becomes of that: what went wrong is
+ * told, but for a daemon that somebody stopped.
+ */
+export async function warnUnlessAway(
+  { terminal }: Pick<Context, "terminal">,
+  tell: () => Promise<unknown>,
+): Promise<void> {
+  try {
+    await tell();
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    if (!(error instanceof Unreachable)) terminal.err(`warning: ${plain(error.message)}`);
   }
 }
 
@@ -71,12 +96,27 @@ export function prepare(words: string[], variables: Record<string, string>): Pro
     },
     ended,
     async end() {
-      child.kill("SIGTERM");
-      await Promise.race([ended, Bun.sleep(endMs)]);
-      child.kill("SIGKILL");
+      const all = [child.pid, ...descendants(child.pid)].map((pid) => ({
+        pid,
+        mark: birthmark(pid),
+      }));
+      const left = () =>
+        all.filter(({ pid, mark }) => mark !== undefined && birthmark(pid) === mark);
+      for (const { pid } of left()) signal(pid, "SIGTERM");
+      for (let waited = 0; left().length > 0 && waited < endMs; waited += lookEveryMs)
+        await Bun.sleep(lookEveryMs);
+      for (const { pid } of left()) signal(pid, "SIGKILL");
       await ended;
     },
   };
+}
+
+function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch {
+    // It has ended by itself.
+  }
 }
 
 function signalNumber(signal: NodeJS.Signals | number): number {

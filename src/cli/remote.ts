@@ -48,7 +48,7 @@ export function connectOrStart(side: Side): Client {
   const startingClient: Client = {
     async *follow(name, input, options) {
       // Whoever listens from now on needs a daemon now.
-      await startingClient.call("version", {});
+      await Promise.race([startingClient.call("version", {}), aborted(options.signal)]);
       yield* client.follow(name, input, options);
     },
     async call(name, input, options) {
@@ -68,6 +68,11 @@ export function connectOrStart(side: Side): Client {
     },
   };
   return startingClient;
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve()));
 }
 
 /** What may be asked again when a daemon went away before it answered: reading, and a claim, which a repeat confirms. */

@@ -53,7 +53,8 @@ export function takeApart(
     if (word === "--") return { uses, args: [...args, ...rest] };
     const long = /^--([^=]+)(?:=([^]*))?$/.exec(word);
     if (long) use(long[1]!, `--${long[1]}`, long[2]);
-    else if (word.startsWith("-") && word !== "-") useLetters(word.slice(1));
+    else if (/^-[^\d]/.test(word))
+      useLetters(word.slice(1)); // `-1` is a number.
     else args.push(word);
   }
   return { uses, args };

@@ -12,7 +12,7 @@ import {
   type StreamName,
 } from "../contract/operations.ts";
 import { follow, type FollowOptions, type StreamEvent } from "./events.ts";
-import { asFault, readAnswer, type Target } from "./failures.ts";
+import { connectionFault, readAnswer, type Target } from "./failures.ts";
 import { exchange, type Exchange, type SocketRequest } from "./socket.ts";
 
 export type ClientOptions = {
@@ -24,7 +24,7 @@ export type ClientOptions = {
 };
 
 export type Client = {
-  /** Asks for an operation. Throws the fault that the daemon answered, `unreachable` where there is none. */
+  /** Asks for an operation. Throws the fault that the daemon answered, `Unreachable` where there is none. */
   call<N extends Exclude<OperationName, StreamName>>(
     name: N,
     input: InputOf<N>,
@@ -44,7 +44,7 @@ export type CallOptions = {
 };
 
 /** How long an answer may take, unless the operation is one that waits. */
-const defaultDeadlineMs = 30_000;
+const defaultDeadlineMs = 15_000;
 
 export function createClient({ target, headers = {}, onAnswer }: ClientOptions): Client {
   function requestFor(name: OperationName, input: Record<string, unknown>): SocketRequest {
@@ -70,7 +70,7 @@ async function send(target: Target, request: SocketRequest, deadlineMs: number):
       ? exchange(target.unix, request, deadlineMs)
       : fetchFrom(target.url, request, deadlineMs));
   } catch (error) {
-    throw asFault(error, target, deadlineMs);
+    throw connectionFault(error, target, deadlineMs);
   }
 }
 

@@ -11,6 +11,9 @@ import { ConnectionLost, Unreachable, type Target } from "./failures.ts";
 
 export type Version = OutputOf<"version">;
 
+/** How long a daemon may take to say who it is. */
+const introductionMs = 5_000;
+
 /** How long a daemon may take to come up, a migration of a large state included. */
 const startDeadlineMs = 20_000;
 
@@ -26,7 +29,8 @@ export function targetOf(config: Config): Target {
 /** The daemon's version, or `undefined` where none answers. */
 export async function findDaemon(config: Config): Promise<Version | undefined> {
   try {
-    return await createClient({ target: targetOf(config) }).call("version", {});
+    const client = createClient({ target: targetOf(config) });
+    return await client.call("version", {}, { deadlineMs: introductionMs });
   } catch (error) {
     // One that went away while it was asked is none either.
     if (error instanceof Unreachable || error instanceof ConnectionLost) return undefined;

@@ -2,7 +2,7 @@
 // or a Unix socket. It comes back by itself after the connection was lost, and resumes where it stood.
 
 import { Fault } from "../contract/faults.ts";
-import { asFault, ConnectionLost, readAnswer, Unreachable, type Target } from "./failures.ts";
+import { connectionFault, readAnswer, type Target } from "./failures.ts";
 import type { SocketRequest } from "./socket.ts";
 
 /** One event of a stream; `message` where the daemon gives it no name of its own. */
@@ -48,7 +48,9 @@ export async function* follow(
         if (event) yield event;
       }
     } catch (error) {
-      const mayReturn = error instanceof Unreachable || error instanceof ConnectionLost;
+      // Whatever keeps it from serving may pass, but not what it refuses.
+      const mayReturn =
+        error instanceof Fault && (error.code === "unavailable" || error.code === "timed_out");
       if (signal.aborted) return;
       if (!wasConnected || !mayReturn) throw error;
     }
@@ -99,7 +101,7 @@ async function* connection(
       }
     }
   } catch (error) {
-    throw error instanceof Fault ? error : asFault(error, target, answerMs);
+    throw error instanceof Fault ? error : connectionFault(error, target, answerMs);
   } finally {
     patience.end();
   }

@@ -44,7 +44,7 @@ const cannotConnect = new Map([
 ]);
 
 /** What a failure to ask means. */
-export function asFault(error: unknown, target: Target, deadlineMs: number): Fault {
+export function connectionFault(error: unknown, target: Target, deadlineMs: number): Fault {
   const { code = "", name, message } = error as { code?: string; name?: string; message?: string };
   const reason = cannotConnect.get(code);
   if (reason !== undefined) return new Unreachable(target, reason);

@@ -24,10 +24,13 @@ import {
   identity,
   instant,
   lockName,
+  pattern,
   pid,
   port,
 } from "./values.ts";
+import { events } from "./events.ts";
 import { loopbackNames } from "./loopback.ts";
+import { matcher } from "./pattern.ts";
 
 /** The most that `metadata` may take, written out as JSON. */
 export const maxMetadataBytes = 4096;
@@ -296,11 +299,11 @@ export type AgentStatus = ValueOf<typeof agentStatus>;
 export const agentName = text({ summary: "What people call it", max: 200 });
 export const agentType = text({ summary: "What kind it is, such as claude", max: 100 });
 export const maxServices = integer({
-  summary: "Most services it may hold (50)",
+  summary: "Most services it may hold",
   min: 0,
   max: many,
 });
-export const maxLocks = integer({ summary: "Most locks it may hold (20)", min: 0, max: many });
+export const maxLocks = integer({ summary: "Most locks it may hold", min: 0, max: many });
 
 const agentShape = {
   id: agentId,
@@ -335,6 +338,18 @@ export const unregistered = record(
   { summary: "What went with an agent" },
 );
 export type Unregistered = ValueOf<typeof unregistered>;
+
+/** A pattern of events that can happen: one that none matches is a slip. */
+export const eventPattern: Field<string> = {
+  ...pattern,
+  summary: "Only these events, such as lock.*",
+  expects: `an event or a pattern of events: ${Object.keys(events).join(", ")}`,
+  accept(value, name) {
+    const accepted = pattern.accept(value, name);
+    const isAny = accepted !== undefined && Object.keys(events).some(matcher(accepted));
+    return isAny ? accepted : undefined;
+  },
+};
 
 export const activityEntry = record(
   {

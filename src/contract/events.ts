@@ -44,8 +44,8 @@ export type EventName = keyof EventData;
 
 type EventRow<D> = {
   summary: string;
-  /** The action in the activity log. */
-  action: string | ((data: D) => string);
+  /** The action in the activity log; where it depends on the data, all that it can be. */
+  action: string | { of: (data: D) => string; all: readonly string[] };
   /** The event in one sentence, the actor as its subject left out. */
   sentence: (target: string, data: D) => string;
   /** Whether webhooks can ask for it. */
@@ -62,10 +62,15 @@ const causes: Record<Exclude<ReleaseReason | UnlockReason, "released" | "forced"
 };
 
 /** What somebody asked for is theirs; what the daemon does by itself is a cleanup. */
-function releaseAction(asked: string, reason: ReleaseReason | UnlockReason): string {
-  const wasAsked = ["released", "forced", "agent_unregistered"].includes(reason);
-  return wasAsked ? asked : "cleanup";
+function orCleanup(asked: string): { of: (data: { reason: string }) => string; all: string[] } {
+  const reasons = ["released", "forced", "agent_unregistered", "asked"];
+  return {
+    of: ({ reason }) => (reasons.includes(reason) ? asked : cleanup),
+    all: [asked, cleanup],
+  };
 }
+
+const cleanup = "cleanup";
 
 export const events: { [N in EventName]: EventRow<EventData[N]> } = {
   "service.claim": {
@@ -79,7 +84,7 @@ export const events: { [N in EventName]: EventRow<EventData[N]> } = {
   },
   "service.release": {
     summary: "Service was released",
-    action: ({ reason }) => releaseAction("release", reason),
+    action: orCleanup("release"),
     sentence: (id, { port, reason }) =>
       reason === "released"
         ? `released ${id} (port ${port})`
@@ -122,10 +127,10 @@ export const events: { [N in EventName]: EventRow<EventData[N]> } = {
   },
   "lock.release": {
     summary: "Lock was released",
-    action: ({ reason }) => releaseAction("lock_release", reason),
+    action: orCleanup("lock_release"),
     sentence: (name, { owner, fence, reason }) =>
       reason === "released"
-        ? `unlocked ${name} (fence ${fence})`
+        ? `unlocked ${name} of ${owner} (fence ${fence})`
         : reason === "forced"
           ? `unlocked ${name} (fence ${fence}) by force: ${owner} had it`
           : `freed the lock ${name} of ${owner} (fence ${fence}): ${causes[reason]}`,
@@ -159,7 +164,7 @@ export const events: { [N in EventName]: EventRow<EventData[N]> } = {
   },
   "agent.unregister": {
     summary: "Agent unregistered",
-    action: ({ reason }) => (reason === "asked" ? "agent_unregister" : "cleanup"),
+    action: orCleanup("agent_unregister"),
     sentence: (id, { reason }) =>
       reason === "asked"
         ? `unregistered the agent ${id}`
@@ -168,7 +173,7 @@ export const events: { [N in EventName]: EventRow<EventData[N]> } = {
   },
   "agent.stale": {
     summary: "Agent went stale",
-    action: "cleanup",
+    action: cleanup,
     sentence: (id, { reason }) =>
       reason === "silent"
         ? `marked the agent ${id} as stale: nothing was heard from it`
@@ -191,8 +196,17 @@ export const events: { [N in EventName]: EventRow<EventData[N]> } = {
 
 export function actionOf<N extends EventName>(name: N, data: EventData[N]): string {
   const { action } = events[name];
-  return typeof action === "string" ? action : action(data);
+  return typeof action === "string" ? action : action.of(data);
 }
+
+/** Every action that the log can hold. */
+export const actions: readonly string[] = [
+  ...new Set(
+    Object.values<EventRow<never>>(events).flatMap(({ action }) =>
+      typeof action === "string" ? [action] : action.all,
+    ),
+  ),
+];
 
 /** The sentence of a stored event; one of a later version, not known here, is told by its name. */
 export function sentenceOf(event: string, target: string, data: Record<string, unknown>): string {

@@ -80,7 +80,7 @@ export class Fault extends Error {
   }
 }
 
-/** The fault that a failure is; anything that nobody foresaw is `internal`, with `details` kept to the log. */
+/** The fault that a failure is; anything that nobody foresaw is `internal`, with its cause kept to the log. */
 export function asFault(failure: unknown): Fault {
   if (failure instanceof Fault) return failure;
   const fault = new Fault("internal", "Something unexpected went wrong", {

@@ -2,6 +2,7 @@
 // OpenAPI and the README's tables come from here. It holds data about asking, never how it is answered.
 
 import * as entities from "./entities.ts";
+import { actions } from "./events.ts";
 import {
   boolean,
   described,
@@ -9,6 +10,7 @@ import {
   list,
   map,
   object,
+  oneOf,
   optional,
   record,
   span,
@@ -77,6 +79,10 @@ export const defaultEntries = 100;
 
 /** How long a lock is held where its TTL is not given. */
 export const defaultTtlMs = 300_000;
+
+/** What an agent may hold where its limits are not given. */
+export const defaultMaxServices = 50;
+export const defaultMaxLocks = 20;
 
 /** How many messages are answered where no limit is given. */
 export const defaultMessages = 100;
@@ -189,7 +195,7 @@ export const operations = {
         integer({ summary: `At most this many entries (${defaultEntries})`, min: 1, max: 1000 }),
       ),
       action: optional(
-        text({ summary: "Only this action, such as claim", max: 100, placeholder: "<action>" }),
+        oneOf({ summary: "Only this action", values: actions, placeholder: "<action>" }),
       ),
       targetId: optional(described(pattern, "Only this target, or pattern of targets")),
       actor: optional(
@@ -213,7 +219,7 @@ export const operations = {
     isStream: true,
     input: () => ({
       after: optional(described(count, "Go on after this id instead of with a snapshot")),
-      event: optional(described(pattern, "Only these events, such as lock.*")),
+      event: optional(entities.eventPattern),
     }),
     output: () => entities.activityEntry,
   }),
@@ -369,6 +375,7 @@ export const operations = {
       attempt: optional(
         text({ summary: "Names this attempt: asked again, it is answered again", max: 100 }),
       ),
+      since: optional(described(instant, "When the attempt was first made: its place in the line")),
     }),
     output: () => entities.lock,
   }),
@@ -383,6 +390,9 @@ export const operations = {
       fence: optional(entities.fence),
       ttl: optional(described(ttl, "Time-to-live from now (as long as before)")),
       pid: optional(described(pid, "From now on, free it when this process has died")),
+      whileAlive: optional(
+        boolean({ summary: "From now on, extend it by itself while its process lives" }),
+      ),
     }),
     output: () => entities.lock,
   }),
@@ -511,8 +521,12 @@ export const operations = {
       type: optional(entities.agentType),
       pid: optional(described(pid, "The process it lives with: heard from while that runs")),
       metadata: optional(entities.metadata),
-      maxServices: optional(entities.maxServices),
-      maxLocks: optional(entities.maxLocks),
+      maxServices: optional(
+        described(entities.maxServices, `Most services it may hold (${defaultMaxServices})`),
+      ),
+      maxLocks: optional(
+        described(entities.maxLocks, `Most locks it may hold (${defaultMaxLocks})`),
+      ),
     }),
     output: () => entities.registered,
   }),
@@ -560,6 +574,11 @@ export type Operations = typeof operations;
 export type OperationName = keyof Operations;
 export type InputOf<N extends OperationName> = ValuesOf<Operations[N]["input"]>;
 export type OutputOf<N extends OperationName> = ValueOf<Operations[N]["output"]>;
+
+/** Whether an acquisition stands in line where somebody has the lock: whoever says how long means that it does. */
+export function standsInLine({ wait, timeout }: InputOf<"lock">): boolean {
+  return wait ?? timeout !== undefined;
+}
 
 /** The operations that answer with a stream. */
 export type StreamName = "events" | "subscribe";

@@ -49,7 +49,7 @@ function pathName(what: string, placeholder: string, wildcard = ""): Field<strin
     max: 200,
     pattern: `^${segment}(?:/${segment})*$`,
     placeholder,
-    expects: `a ${what}: 1 to 200 letters, digits and ${characters}, without empty, '.' or '..' segments`,
+    expects: `the name of a ${what}: 1 to 200 letters, digits and ${characters}, without empty, '.' or '..' segments`,
   });
 }
 

@@ -59,7 +59,7 @@ export function listenOnSocket(file: string, serve: Serve): SocketServer {
     stop: (isAbrupt) => server.stop(isAbrupt),
     renewIfLost() {
       if (inodeOf(file) === inode) return false;
-      void server.stop(true);
+      void server.stop(); // Who is connected stays: some wait for a lock, in order.
       server = bindSocket(file, serve);
       inode = inodeOf(file);
       return true;
@@ -67,7 +67,7 @@ export function listenOnSocket(file: string, serve: Serve): SocketServer {
   };
 }
 
-function inodeOf(file: string): number | undefined {
+export function inodeOf(file: string): number | undefined {
   return fs.statSync(file, { throwIfNoEntry: false })?.ino;
 }
 

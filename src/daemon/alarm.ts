@@ -9,6 +9,9 @@ export type Alarm = {
   clear(): void;
 };
 
+/** How soon what could not be done is tried again. */
+const tryAgainAfterMs = 1_000;
+
 /** `catchUp` notices time that passed without us: nobody's lock lapses by it. */
 export function createAlarm(
   world: World,
@@ -27,14 +30,16 @@ export function createAlarm(
     } catch (error) {
       report(error); // The reaper's next round tries again.
     }
-    set();
+    // What is still due has failed, as on a full disk.
+    setIn(tryAgainAfterMs);
   }
-  function set(): void {
+  function setIn(leastMs: number): void {
     clear();
     if (world.lockQueue.size === 0) return;
     const inMs = lockQueue.nextWake(world) - world.clock.now();
-    if (Number.isFinite(inMs)) timer = setTimeout(ring, Math.max(1, inMs));
+    if (Number.isFinite(inMs)) timer = setTimeout(ring, Math.max(leastMs, inMs));
   }
+  const set = () => setIn(1);
   world.journal.listen(({ event }) => {
     if (event.startsWith("lock.")) set();
   });

@@ -13,7 +13,13 @@ import * as database from "../store/database.ts";
 import { tryLock, type Lock } from "../system/lock.ts";
 import * as paths from "../system/paths.ts";
 import { daemonCaller, type World } from "../world.ts";
-import { listenOnLoopback, listenOnSocket, type Serve, type SocketServer } from "./address.ts";
+import {
+  inodeOf,
+  listenOnLoopback,
+  listenOnSocket,
+  type Serve,
+  type SocketServer,
+} from "./address.ts";
 import { createAlarm, type Alarm } from "./alarm.ts";
 import { createFeeds, type Feeds } from "./feeds.ts";
 import { createLog, type Log } from "./log.ts";
@@ -83,7 +89,10 @@ async function open(config: Config, log: Log, undo: (() => unknown)[]): Promise<
   const held = lock(config.home);
   undo.push(() => held.free());
   const notices: string[] = [];
-  const db = database.open(paths.databaseFile(config.home), (text) => notices.push(text));
+  const file = paths.databaseFile(config.home);
+  if (!fs.existsSync(file) && fs.existsSync(paths.sequencesFile(config.home)))
+    notices.push(`the database ${file} is gone; starting with an empty one`);
+  const db = database.open(file, (text) => notices.push(text));
   undo.push(() => db.close());
   for (const notice of notices) log.error(notice);
 
@@ -140,12 +149,15 @@ async function open(config: Config, log: Log, undo: (() => unknown)[]): Promise<
   const socket = listenOnSocket(paths.socketFile(config.home), serve);
   undo.push(() => socket.stop(true));
 
+  reaper.resume();
   record(world, "daemon.start", {
     version: build.version,
     pid: process.pid,
     port: daemon.port ?? null,
   });
-  stopTimers = startTimers(daemon, reaper, () => keepPlace(daemon, held, socket));
+  const inode = inodeOf(file);
+  const isInPlace = () => held.isInPlace() && inodeOf(file) === inode;
+  stopTimers = startTimers(daemon, reaper, () => keepPlace(daemon, isInPlace, socket));
   log.info(
     `port-daddy ${build.version} (${build.codeHash}) started, pid ${process.pid}, state ${config.home}`,
   );
@@ -176,10 +188,10 @@ async function close(
     Promise.race([Promise.all(servers.map((server) => server.stop(true))), Bun.sleep(drainMs)]),
   );
   await attempt(() => world.journal.flush());
-  await attempt(() => world.sequences.settle());
+  // Where the directory was replaced, the marks and the socket in it are a successor's.
+  if (held.isInPlace()) await attempt(() => world.sequences.settle());
   await attempt(() => database.checkpoint(world.db, "truncate"));
   await attempt(() => world.db.close());
-  // Where the directory was replaced, the socket in it is a successor's.
   if (held.isInPlace())
     await attempt(() => fs.rmSync(paths.socketFile(world.config.home), { force: true }));
   log.info(`stopped after ${brief(uptimeMs)}`);
@@ -208,9 +220,12 @@ function record<N extends "daemon.start" | "daemon.stop">(
   world.journal.flush();
 }
 
-/** Whoever removes the state directory has ended this daemon; whoever removes only the socket has not. */
-function keepPlace(daemon: Daemon, held: Lock, socket: SocketServer): void {
-  if (!held.isInPlace()) daemon.stop("its state directory was removed or replaced");
+/**
+ * Whoever removes the state directory or the database has ended this daemon: what it stored would be gone. Whoever
+ * removes only the socket has not.
+ */
+function keepPlace(daemon: Daemon, isInPlace: () => boolean, socket: SocketServer): void {
+  if (!isInPlace()) daemon.stop("its state directory or database was removed or replaced");
   else if (socket.renewIfLost()) daemon.log.warn("the socket was gone and has been made anew");
 }
 
@@ -250,9 +265,12 @@ function prune(world: World): void {
 /** A checkpoint takes milliseconds, so it waits for a second without events, unless the log has grown too large. */
 function checkpointWhenQuiet(world: World): () => void {
   const wal = `${paths.databaseFile(world.config.home)}-wal`;
+  // Not every write is an event: what is noted of those who live is none.
+  let landed = 0;
+  world.journal.watch({ landed: () => void landed++, undone: () => {} });
   let [seen, done] = [0, 0];
   return () => {
-    const last = world.journal.lastId();
+    const last = landed;
     const isQuiet = last === seen;
     seen = last;
     if (last === done) return;

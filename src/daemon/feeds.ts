@@ -1,5 +1,6 @@
 // The two streams: messages of channels, and everything that happens.
 
+import { Fault } from "../contract/faults.ts";
 import type { InputOf } from "../contract/operations.ts";
 import { matcher } from "../contract/pattern.ts";
 import * as agents from "../domain/agents.ts";
@@ -10,16 +11,29 @@ import type { Entry } from "../store/journal.ts";
 import type { World } from "../world.ts";
 import type { HeldRequest } from "./address.ts";
 import type { Daemon } from "./daemon.ts";
-import { createAudience, frame, type Audience, type Frame, type Page } from "./streams.ts";
+import {
+  bufferBytes,
+  createAudience,
+  frame,
+  type Audience,
+  type Frame,
+  type Page,
+} from "./streams.ts";
 
-/** How much is read at a time for a stream that catches up. */
+/** How many events are read at a time for a stream that catches up. */
 const pageSize = 100;
 
-/** Who hears of messages, by channel, and of events, by name. */
-export type Feeds = { messages: Audience; events: Audience };
+/** Who hears of messages, by channel, and of events, by name; and what the last snapshot was. */
+export type Feeds = { messages: Audience; events: Audience; snapshot?: Snapshot };
+
+/** The whole state, with the id after which events go on from it. */
+type Snapshot = { id: number; frame: Frame; takenAt: number };
+
+/** How long a snapshot is as good as new where nothing has happened: all who come meanwhile share one in memory. */
+const snapshotMs = 1_000;
 
 export function createFeeds(world: World): Feeds {
-  const feeds = { messages: createAudience(matcher), events: createAudience(matcher) };
+  const feeds: Feeds = { messages: createAudience(), events: createAudience() };
   world.journal.listen((entry) => {
     feeds.events.tell(entry.event, entry.id, () => eventFrame(entry));
     if (entry.event !== "message.publish") return;
@@ -40,6 +54,11 @@ export function subscribe(
   { lastEventId, hold }: HeldRequest,
 ): Response {
   const { world, streams, feeds } = daemon;
+  if (after !== undefined && last !== undefined) {
+    throw new Fault("invalid_input", "after and last exclude each other", {
+      details: { field: "last" },
+    });
+  }
   world.journal.flush();
   const seen = lastEventId ?? after;
   const start =
@@ -47,11 +66,11 @@ export function subscribe(
     (last === undefined
       ? world.sequences.messages.last()
       : messages.idBefore(world, channel, last));
-  const letGo = hold();
-  let leave = () => {};
   const told = createGapTeller(world, channel);
   // Whoever says where it stood is told of what is gone since. Whoever asks for the last few knows that it is not all.
   if (seen === undefined) told.news(start);
+  const letGo = hold();
+  let leave = () => {};
   const stream = streams.open({
     headers: daemon.answerHeaders,
     first: [],
@@ -88,19 +107,21 @@ function createGapTeller(world: World, pattern: string) {
 }
 
 /** It has no id of its own: what is left of the messages it tells of is still to come. */
-function gapFrame(after: number, lostTo?: number) {
-  const data = { after, ...(lostTo !== undefined && { lostTo }) };
-  return { id: after, frame: frame({ event: "gap", data }) };
+function gapFrame(after: number, lostTo?: number): Frame {
+  return frame({ event: "gap", data: { after, ...(lostTo !== undefined && { lostTo }) } });
 }
 
 /** What follows an id of a channel. */
 function readMessages(world: World, pattern: string, after: number): Page {
-  const { messages: found, cursor, isEnd } = messages.readAfter(world, pattern, after, pageSize);
+  const {
+    messages: found,
+    cursor,
+    isEnd,
+  } = messages.readAfter(world, pattern, after, {
+    bytes: bufferBytes,
+  });
   return {
-    frames: found.map((message) => ({
-      id: message.id,
-      frame: frame({ id: message.id, data: message }),
-    })),
+    frames: found.map((message) => frame({ id: message.id, data: message })),
     // At the end all is sent that there is, and an id of a state that is lost is above all that follow.
     cursor: isEnd ? world.sequences.messages.last() : cursor,
     isEnd,
@@ -127,13 +148,11 @@ export function events(
       world.journal.flush();
       if (!isKept(world, after)) {
         const snapshot = snapshotOf(daemon);
-        return { frames: [gapFrame(after), snapshot], cursor: snapshot.id, isEnd: true };
+        return { frames: [gapFrame(after), snapshot.frame], cursor: snapshot.id, isEnd: true };
       }
       const entries = world.journal.since(after, pageSize);
       return {
-        frames: entries
-          .filter((entry) => isMatch(entry.event))
-          .map((entry) => ({ id: entry.id, frame: eventFrame(entry) })),
+        frames: entries.filter((entry) => isMatch(entry.event)).map(eventFrame),
         cursor: entries.at(-1)?.id ?? after,
         isEnd: entries.length < pageSize,
       };
@@ -147,30 +166,33 @@ export function events(
   return stream.response;
 }
 
-/** Whether everything after an id is still there to be told. Heartbeats, which are kept for less long, do not count. */
+/** Whether everything after an id is still there to be told, but for heartbeats among the rest: they are kept less long. */
 function isKept(world: World, id: number): boolean {
   const { oldest } = world.db.query("SELECT min(id) AS oldest FROM activity").get() as {
     oldest: number | null;
   };
-  return id <= world.journal.lastId() && id >= (oldest ?? 1) - 1;
+  return id <= world.journal.landedId() && id >= (oldest ?? 1) - 1;
 }
 
 function eventFrame(entry: Entry): Frame {
   return frame({ id: entry.id, data: entry });
 }
 
-/** The whole state as it is after the event of that id. */
-function snapshotOf({ world, feeds }: Daemon): { id: number; frame: Frame } {
+function snapshotOf({ world, feeds }: Daemon): Snapshot {
+  world.journal.flush();
+  const now = world.clock.now();
+  const { snapshot: last } = feeds;
+  if (last?.id === world.journal.landedId() && now - last.takenAt < snapshotMs) return last;
+  // Taken before the state, which may be newer by what this turn does: an event that it holds already is told again.
+  const id = world.journal.landedId();
   const state = {
     services: services.list(world, {}).services,
     locks: locks.list(world, {}).locks,
     agents: agents.list(world, {}).agents,
     channels: channels(world, feeds, {}).channels,
   };
-  // Looking may have ended what was over; all of it is in the state.
-  world.journal.flush();
-  const id = world.journal.lastId();
-  return { id, frame: frame({ id, event: "snapshot", data: { id, ...state } }) };
+  const data = { id, ...state };
+  return (feeds.snapshot = { id, frame: frame({ id, event: "snapshot", data }), takenAt: now });
 }
 
 /** The channels with their subscriptions; one that is only waited for is listed too. */

@@ -1,6 +1,12 @@
 // Which domain call answers which operation: a line each.
 
-import type { InputOf, OperationName, OutputOf, StreamName } from "../contract/operations.ts";
+import {
+  standsInLine,
+  type InputOf,
+  type OperationName,
+  type OutputOf,
+  type StreamName,
+} from "../contract/operations.ts";
 import { format } from "../contract/range.ts";
 import * as activity from "../domain/activity.ts";
 import * as agents from "../domain/agents.ts";
@@ -14,7 +20,7 @@ import * as feeds from "./feeds.ts";
 import { openapi } from "./openapi.ts";
 import { releaseAll } from "./reaper.ts";
 import type { HeldRequest } from "./address.ts";
-import { isWaiting, untilAcquired, untilHealthy } from "./waiting.ts";
+import { acquireNow, untilAcquired, untilHealthy } from "./waiting.ts";
 
 type Handler<N extends OperationName> = (
   daemon: Daemon,
@@ -55,9 +61,9 @@ export const handlers: { [N in OperationName]: Handler<N> } = {
   port: ({ world }, input) => services.report(world, input),
 
   lock: (daemon, input, caller, request) =>
-    isWaiting(input)
+    standsInLine(input)
       ? untilAcquired(daemon, input, caller, request)
-      : locks.acquire(daemon.world, input, caller),
+      : acquireNow(daemon, input, caller, request),
   extendLock: ({ world }, input, caller) => locks.extend(world, input, caller),
   unlock: ({ world }, input, caller) => {
     const answer = locks.release(world, input, caller);

@@ -20,6 +20,8 @@ export const pruneEveryMs = 10 * 60_000;
 const tolerableMs = 3_000;
 
 export type Reaper = {
+  /** At the daemon's start: who could not reach it while it was away has a while to do so. */
+  resume(): void;
   /** The round that runs every `reapEveryMs`. */
   round(): void;
   /** Notices time that passed without us, before anything is judged by it. Cheap where there was none. */
@@ -29,15 +31,15 @@ export type Reaper = {
 /** What counts silence does not count time that nobody could use. `present` are the agents with something open. */
 export function createReaper(world: World, present: () => ReadonlySet<string>): Reaper {
   let last = world.clock.now();
-  resume(world);
   function catchUp(): void {
     const now = world.clock.now();
     const gapMs = now - last - reapEveryMs;
     if (Math.abs(gapMs) <= tolerableMs) return;
-    last = now;
     forgive(world, gapMs);
+    last = now;
   }
   return {
+    resume: () => resume(world),
     catchUp,
     round() {
       catchUp();
@@ -58,6 +60,7 @@ export function reap(world: World, present: ReadonlySet<string> = new Set()): vo
       releaseAll(world, gone.id, "agent_stale", daemonCaller);
     });
   }
+  locks.extendLiving(world);
   locks.freeLapsed(world);
   locks.freeDead(world);
   lockQueue.wake(world);

@@ -54,18 +54,18 @@ async function answer(daemon: Daemon, name: OperationName, c: RequestContext): P
   const operation: Operation = operations[name];
   const given = await readInput(operation, c);
   const caller = callerOf(c);
-  let [stored, response]: [Promise<void>?, Response?] = [];
+  let stored: Promise<void> | undefined;
+  let response: Response | undefined;
   try {
     const handler = handlers[name] as AnyHandler;
     const input = checkShape(operation.input, given);
     daemon.catchUp();
     hear(daemon, operation, input, caller);
     const result = handler(daemon, input, caller, heldRequest(daemon, caller, c));
-    // Asked for at once: when somebody else's work has failed the turn, its promise is the one that says so.
-    stored = daemon.world.journal.landed();
+    // Asked for at once: when somebody else's work has failed the turn, its promise is the one that says so. An
+    // operation that waits sees to that itself, for the turn in which it ends.
+    stored = result instanceof Promise ? Promise.resolve() : daemon.world.journal.landed();
     const answer = await result;
-    // What an operation that waited has seen at last is of a later turn.
-    if (result instanceof Promise) stored = daemon.world.journal.landed();
     response = answer instanceof Response ? answer : reply(daemon, answer, 200);
     return response;
   } finally {
@@ -80,12 +80,12 @@ async function answer(daemon: Daemon, name: OperationName, c: RequestContext): P
 /** Whoever does something, or listens, is there. What an agent does to itself as an agent notes that on its own. */
 function hear(
   { world }: Daemon,
-  { method, group, isStream }: Operation,
+  { method, path, isStream }: Operation,
   input: Record<string, unknown>,
   { agent }: Caller,
 ): void {
   const isSign = method !== "GET" || isStream;
-  const isOnItself = group === "Agents" && input["id"] === agent;
+  const isOnItself = path.startsWith("/agents/") && input["id"] === agent;
   if (agent !== undefined && isSign && !isOnItself) agents.hear(world, agent);
 }
 
@@ -211,7 +211,7 @@ function readHeader(c: RequestContext, name: string, field: Field<string>): stri
 
 function noRoute({ method, url }: Request, { port, world }: Daemon): Fault {
   // Still percent-encoded, so that it can be shown and pasted.
-  const path = new URL(url).pathname.slice(0, 200).replaceAll("'", "%27");
+  const path = (URL.parse(url)?.pathname ?? "/").slice(0, 200).replaceAll("'", "%27");
   const methods = Object.values<Operation>(operations)
     .filter((operation) => routePattern(operation.path).test(path))
     .map((operation) => operation.method);

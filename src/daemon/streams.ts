@@ -2,22 +2,38 @@
 // it has not sent yet from what is stored, and is told at once of what is new for as long as it keeps up. One that is
 // read slowly, or never, falls back to reading what is stored: it costs a bounded buffer, and nobody waits for it.
 
+import { isPattern, matcher } from "../contract/pattern.ts";
+
 /** A piece of a stream, encoded once for everybody who gets it. */
 export type Frame = Uint8Array<ArrayBuffer>;
 
-/** What follows an id: frames with the id up to which each reaches. `isEnd` where that is all there is at this moment. */
-export type Page = { frames: { id: number; frame: Frame }[]; cursor: number; isEnd: boolean };
+/** What follows an id: frames, and how far they reach. `isEnd` where that is all there is at this moment. */
+export type Page = { frames: Frame[]; cursor: number; isEnd: boolean };
 
 export type Stream = {
   response: Response;
   /** Sends a frame that is new, or leaves it to be read later; with none to send, what is stored says why. */
   push(id: number, frame: Frame | undefined): void;
+  /** Shows a client that is waiting that we are there. */
+  beat(): void;
+  end(): void;
 };
 
-export type Streams = ReturnType<typeof createStreams>;
+/** What a stream is over. */
+export type Source = {
+  headers: Record<string, string>;
+  /** Sent before anything else. */
+  first: Frame[];
+  /** The id after which it begins. */
+  after: number;
+  /** Gets what follows an id: a page of a size that the stream's buffer can take. */
+  read: (after: number) => Page;
+  /** Called once, when the client has gone or the daemon stops. */
+  onEnd: () => void;
+};
 
-/** What a stream holds for a reader that is behind. */
-const bufferBytes = 256 * 1024;
+/** What a stream holds for a reader that is behind, and about what a page should hold at most. */
+export const bufferBytes = 256 * 1024;
 
 /** Proxies and clients give up on a connection that is silent for longer. */
 export const heartbeatEveryMs = 15_000;
@@ -27,125 +43,127 @@ const retryMs = 1_000;
 
 const encoder = new TextEncoder();
 
-/** A frame with an id and data; with no data it only tells the client from where to resume. */
-export function frame(parts: { id?: number; event?: string; data?: unknown }): Frame {
-  const lines = [
-    parts.event !== undefined && `event: ${parts.event}`,
-    parts.id !== undefined && `id: ${parts.id}`,
-    parts.data !== undefined && `data: ${JSON.stringify(parts.data)}`,
-  ];
-  return encoder.encode(`${lines.filter(Boolean).join("\n")}\n\n`);
+/** An event as it is sent; without a name it is a `message`. */
+export function frame({ id, event, data }: { id?: number; event?: string; data: unknown }): Frame {
+  const name = event === undefined ? "" : `event: ${event}\n`;
+  const position = id === undefined ? "" : `id: ${id}\n`;
+  return encoder.encode(`${name}${position}data: ${JSON.stringify(data)}\n\n`);
+}
+
+/** Tells a client from where to go on, though there was nothing for it. Clients differ on an id without data. */
+function positionFrame(id: number): Frame {
+  return frame({ id, event: "position", data: { id } });
 }
 
 const heartbeatFrame = encoder.encode(":\n\n");
 const retryFrame = encoder.encode(`retry: ${retryMs}\n\n`);
 
-/** All open streams. `report` is told of what fails while one ends. */
-export function createStreams(report: (error: unknown) => void) {
-  const open = new Set<{ beat(): void; end(): void }>();
-  return {
-    count: () => open.size,
-    /**
-     * Opens a stream that begins with `first` and goes on after the id `after`. `read` gets what follows an id;
-     * `onEnd` is called once, when the client has gone or the daemon stops.
-     */
-    open(parts: {
-      headers: Record<string, string>;
-      first: Frame[];
-      after: number;
-      read: (after: number) => Page;
-      onEnd: () => void;
-    }): Stream {
-      let cursor = parts.after;
-      let isCurrent = false;
-      let isReading = false;
-      let controller!: ReadableStreamDefaultController<Frame>;
-      const hasRoom = () => (controller.desiredSize ?? 0) > 0;
+export type Streams = ReturnType<typeof createStreams>;
 
-      /** Sends what is stored, for as long as there is room and anything to send. */
-      function readOn(): void {
-        while (!isCurrent && hasRoom()) {
-          const page = parts.read(cursor);
-          for (const { id, frame } of page.frames) {
-            if (!hasRoom()) return;
-            controller.enqueue(frame);
-            cursor = id;
-          }
-          // Where nothing was sent, the client must still know from where to go on.
-          if (page.isEnd) controller.enqueue(frame({ id: page.cursor }));
-          cursor = page.cursor;
-          isCurrent = page.isEnd;
-        }
-      }
-      /** What cannot be read cannot be sent: the client comes back and tries again. */
-      function catchUp(): void {
-        if (isReading) return; // Each frame that goes out asks for more.
-        isReading = true;
-        try {
-          readOn();
-        } catch (error) {
-          if (open.delete(own)) parts.onEnd();
-          controller.error(error);
-        } finally {
-          isReading = false;
-        }
-      }
-      const own = {
-        beat: () => void (hasRoom() && controller.enqueue(heartbeatFrame)),
-        end() {
-          if (!open.delete(own)) return;
-          controller.close();
-          parts.onEnd();
-        },
-      };
-      open.add(own);
-      const body = new ReadableStream<Frame>(
-        {
-          start(given) {
-            controller = given;
-            for (const each of [retryFrame, ...parts.first]) controller.enqueue(each);
-          },
-          pull: catchUp,
-          cancel() {
-            if (open.delete(own)) parts.onEnd();
-          },
-        },
-        { highWaterMark: bufferBytes, size: (chunk) => chunk!.byteLength },
-      );
-      return {
-        response: new Response(body, {
-          headers: { ...parts.headers, "Content-Type": "text/event-stream" },
-        }),
-        push(id, each) {
-          // What it has read by itself meanwhile is not told twice.
-          if (!isCurrent || id <= cursor) return;
-          isCurrent = hasRoom() && each !== undefined;
-          if (!isCurrent) return catchUp(); // What is stored is read when there is room.
-          controller.enqueue(each);
-          cursor = id;
-        },
-      };
+/** All open streams. `report` is told of what fails where nobody waits for it. */
+export function createStreams(report: (error: unknown) => void) {
+  const streams = new Set<Stream>();
+  return {
+    count: () => streams.size,
+    open(source: Source): Stream {
+      const stream = createStream(source, report, () => {
+        if (!streams.delete(stream)) return;
+        attempt(source.onEnd, report);
+      });
+      streams.add(stream);
+      return stream;
     },
-    /** Shows every client that is waiting that we are there. */
     beat(): void {
-      for (const each of open) each.beat();
+      for (const stream of streams) stream.beat();
     },
     endAll(): void {
-      for (const each of [...open]) {
-        try {
-          each.end();
-        } catch (error) {
-          report(error); // The others end all the same.
-        }
-      }
+      for (const stream of [...streams]) stream.end();
     },
   };
+}
+
+function createStream(source: Source, report: (error: unknown) => void, onEnd: () => void): Stream {
+  let cursor = source.after;
+  let isCurrent = false;
+  let isReading = false;
+  let isOver = false;
+  let controller!: ReadableStreamDefaultController<Frame>;
+  const hasRoom = () => !isOver && (controller.desiredSize ?? 0) > 0;
+
+  /** Reads a page of what is stored, if there is room; a longer way is gone in further turns. */
+  function catchUp(): void {
+    if (isReading || isCurrent || !hasRoom()) return;
+    isReading = true; // Each frame that goes out asks for more.
+    try {
+      sendPage(source.read(cursor));
+    } catch (error) {
+      // What cannot be read cannot be sent: the client comes back and tries again.
+      report(error);
+      isOver = true;
+      controller.error(error);
+      onEnd();
+    } finally {
+      isReading = false;
+    }
+    if (!isCurrent && hasRoom()) setImmediate(catchUp);
+  }
+
+  function sendPage(page: Page): void {
+    for (const frame of page.frames) controller.enqueue(frame);
+    if (page.isEnd) controller.enqueue(positionFrame(page.cursor));
+    cursor = page.cursor;
+    isCurrent = page.isEnd;
+  }
+
+  const body = new ReadableStream<Frame>(
+    {
+      start(given) {
+        controller = given;
+        for (const frame of [retryFrame, ...source.first]) controller.enqueue(frame);
+      },
+      pull: catchUp,
+      cancel() {
+        isOver = true;
+        onEnd();
+      },
+    },
+    { highWaterMark: bufferBytes, size: (chunk) => chunk!.byteLength },
+  );
+  return {
+    response: new Response(body, {
+      headers: { ...source.headers, "Content-Type": "text/event-stream" },
+    }),
+    push(id, frame) {
+      // What it has read by itself meanwhile is not told twice.
+      if (!isCurrent || id <= cursor) return;
+      isCurrent = hasRoom() && frame !== undefined;
+      if (!isCurrent) return catchUp();
+      controller.enqueue(frame);
+      cursor = id;
+    },
+    beat() {
+      if (hasRoom()) controller.enqueue(heartbeatFrame);
+    },
+    end() {
+      if (!isOver) controller.close();
+      isOver = true;
+      onEnd();
+    },
+  };
+}
+
+function attempt(work: () => void, report: (error: unknown) => void): void {
+  try {
+    work();
+  } catch (error) {
+    report(error);
+  }
 }
 
 export type Audience = ReturnType<typeof createAudience>;
 
 /** Who hears what: streams by the pattern of the names they want. */
-export function createAudience(matcher: (pattern: string) => (name: string) => boolean) {
+export function createAudience() {
   const groups = new Map<string, { isMatch: (name: string) => boolean; streams: Set<Stream> }>();
   return {
     /** Adds a stream; the function that comes back takes it out. */
@@ -173,6 +191,6 @@ export function createAudience(matcher: (pattern: string) => (name: string) => b
       return count;
     },
     /** The names, without a pattern, that somebody wants. */
-    names: () => [...groups.keys()].filter((pattern) => !pattern.includes("*")),
+    names: () => [...groups.keys()].filter((pattern) => !isPattern(pattern)),
   };
 }

@@ -52,7 +52,10 @@ async function lookUntilHealthy(
       (await (isOver ? Promise.race([next, Bun.sleep(lastLookMs)]) : unlessAborted(next, end))) ??
       looks;
     const missing = looks.filter(isMissing);
-    if (looks.length > 0 && missing.length === 0) return { services: looks as Service[] };
+    if (looks.length > 0 && missing.length === 0) {
+      await daemon.world.journal.landed(); // What was seen may be of this very turn.
+      return { services: looks as Service[] };
+    }
     if (daemon.stopping.aborted) throw stoppingFault();
     if (signal.aborted) throw goneFault();
     if (isOver) throw notInTime(missing, timeout);
@@ -60,9 +63,17 @@ async function lookUntilHealthy(
   }
 }
 
-/** Whether an acquisition stands in line where somebody has the lock: whoever says how long means that it does. */
-export function isWaiting({ wait, timeout }: InputOf<"lock">): boolean {
-  return wait ?? timeout !== undefined;
+/** Acquires a lock at once or not at all. What cannot be delivered any more is taken back. */
+export async function acquireNow(
+  { world }: Daemon,
+  input: InputOf<"lock">,
+  caller: Caller,
+  { signal }: HeldRequest,
+): Promise<Lock> {
+  const lock = locks.acquire(world, input, caller);
+  await world.journal.landed();
+  if (signal.aborted) locks.takeBack(world, lock);
+  return lock;
 }
 
 /**
@@ -86,7 +97,8 @@ export async function untilAcquired(
   signal.addEventListener("abort", onGone);
   let leave = () => {};
   try {
-    const waiter = lockQueue.join(world, { input, caller, isGone: () => signal.aborted, end });
+    const isGone = () => signal.aborted || stopping.aborted;
+    const waiter = lockQueue.join(world, { input, caller, isGone, end });
     leave = () => lockQueue.leave(world, waiter);
     alarm.set();
     while (true) {
@@ -99,7 +111,7 @@ export async function untilAcquired(
       }
       // With the grant went whatever freed the lock.
       ending = Promise.withResolvers();
-      lockQueue.stand(world, waiter, "first");
+      lockQueue.stand(world, waiter, "back");
       alarm.set();
       if (stopping.aborted) onStop();
       if (signal.aborted) onGone();

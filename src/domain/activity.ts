@@ -36,7 +36,10 @@ export function prune(world: World): void {
   world.journal.commit(() => {
     const newest = world.journal.lastId();
     world.db
-      .query("DELETE FROM activity WHERE action = 'agent_heartbeat' AND id < ? AND timestamp < ?")
+      .query(
+        `DELETE FROM activity WHERE action = 'agent_heartbeat' AND NOT metadata ->> 'revived'
+           AND id < ? AND timestamp < ?`,
+      )
       .run(newest, now - keepHeartbeatsMs);
     // Heartbeats do not push out what else has happened.
     const surplus = world.db

@@ -3,7 +3,7 @@
 import type { Agent, AgentStatus, Registered } from "../contract/entities.ts";
 import type { EventData } from "../contract/events.ts";
 import { Fault } from "../contract/faults.ts";
-import type { InputOf } from "../contract/operations.ts";
+import { defaultMaxLocks, defaultMaxServices, type InputOf } from "../contract/operations.ts";
 import { daemonCaller, type Caller, type World } from "../world.ts";
 import { birthmarkOf, hasDied } from "./processes.ts";
 import { countOf } from "./registry.ts";
@@ -16,10 +16,6 @@ const noteEveryMs = 30_000;
 
 /** A stale one is kept so long. */
 const keepStaleMs = 7 * 86_400_000;
-
-/** The spec's limits, where none are given. */
-const defaultMaxServices = 50;
-const defaultMaxLocks = 20;
 
 type Row = Omit<Agent, "metadata" | "services" | "locks"> & {
   pidMark: string | null;
@@ -43,6 +39,8 @@ export function register(
     const now = world.clock.now();
     const row: Row = {
       ...(before ?? { ...blank, id, registeredAt: now }),
+      // A process that has died is none to live with.
+      ...(before && hasDied(world, before) && { pid: null, pidMark: null }),
       ...given,
       ...(metadata !== undefined && { metadata: JSON.stringify(metadata) }),
       ...(pid !== undefined && { pid, pidMark: birthmarkOf(world, pid) }),
@@ -50,8 +48,6 @@ export function register(
       lastHeartbeatAt: now,
       staleAt: now + silenceMs,
     };
-    // A process that has died is none to live with.
-    if (hasDied(world, row)) [row.pid, row.pidMark] = [null, null];
     write(world, row);
     world.journal.record("agent.register", id, caller.actor, {
       name: row.name,
@@ -168,7 +164,7 @@ export function prune(world: World): void {
 /** The time passed without us, because the machine slept or the clock was set: nobody was silent through it. */
 export function forgive(world: World, gapMs: number): void {
   world.journal.commit(() => {
-    world.db.query("UPDATE agents SET stale_at = stale_at + ?").run(gapMs);
+    world.db.query("UPDATE agents SET stale_at = stale_at + ? WHERE status = 'active'").run(gapMs);
   });
 }
 
@@ -176,7 +172,7 @@ export function forgive(world: World, gapMs: number): void {
 export function resume(world: World): void {
   world.journal.commit(() => {
     world.db
-      .query("UPDATE agents SET stale_at = max(stale_at, ?)")
+      .query("UPDATE agents SET stale_at = max(stale_at, ?) WHERE status = 'active'")
       .run(world.clock.now() + silenceMs);
   });
 }

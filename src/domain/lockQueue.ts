@@ -6,6 +6,7 @@ import { asFault, Fault } from "../contract/faults.ts";
 import { defaultWaitMs, type InputOf } from "../contract/operations.ts";
 import type { Caller, World } from "../world.ts";
 import * as locks from "./locks.ts";
+import { birthmarkOf } from "./processes.ts";
 import { requireRoom } from "./registry.ts";
 
 /** The lines by name of the lock; one that nobody stands in is not there. */
@@ -16,6 +17,10 @@ export type Waiter = {
   caller: Caller;
   /** The instant at which it gives up; `Infinity` is never. */
   deadline: number;
+  /** When it first asked: a daemon that has restarted is asked again, in no order. */
+  since: number;
+  /** What tells its process, if it names one, from a later one of that number. */
+  pidMark: string | undefined;
   /** Whether nobody is there any more to be told. */
   isGone: () => boolean;
   /** Called once: with the lock, which must still land, or with why there is none. */
@@ -25,18 +30,20 @@ export type Waiter = {
 /** Stands in line for a lock; where it is free it is had at once. Throws `limit_reached` where it would be refused. */
 export function join(
   world: World,
-  { input, caller, isGone, end }: Omit<Waiter, "deadline">,
+  { input, caller, isGone, end }: Omit<Waiter, "deadline" | "since" | "pidMark">,
 ): Waiter {
+  const pidMark = input.pid === undefined ? undefined : birthmarkOf(world, input.pid);
   const { name, timeout = defaultWaitMs } = input;
   const deadline = timeout === 0 ? Number.POSITIVE_INFINITY : world.clock.now() + timeout;
-  const waiter = { input, caller, deadline, isGone, end };
+  const since = Math.min(input.since ?? Infinity, world.clock.now());
+  const waiter = { input, caller, deadline, since, pidMark, isGone, end };
   const granted = locks.findGranted(world, input, caller);
   if (granted) {
     end(granted);
     return waiter;
   }
   requireRoom(world, caller.agent ?? null, "locks");
-  if (!takePlace(world, waiter)) stand(world, waiter, "last");
+  if (!takePlace(world, waiter)) stand(world, waiter, "new");
   serve(world, name);
   return waiter;
 }
@@ -57,7 +64,7 @@ export function serve(world: World, name: string): void {
     const outcome = next.isGone()
       ? new Fault("unavailable", "The caller has gone")
       : attempt(world, next);
-    if (outcome === undefined) return stand(world, next, "first");
+    if (outcome === undefined) return stand(world, next, "back");
     next.end(outcome);
   }
 }
@@ -80,7 +87,11 @@ export function dismiss(world: World, agent: string): void {
   for (const line of [...world.lockQueue.values()]) {
     for (const waiter of line.filter(({ caller }) => caller.agent === agent)) {
       leave(world, waiter);
-      waiter.end(new Fault("unavailable", `The agent ${agent} is no longer there`));
+      waiter.end(
+        new Fault("not_found", `The agent ${agent} is no longer there`, {
+          hint: `if it is after all: port-daddy agent register ${agent}`,
+        }),
+      );
     }
   }
 }
@@ -105,7 +116,9 @@ function takePlace(world: World, waiter: Waiter): boolean {
   const line = world.lockQueue.get(name) ?? [];
   const place = line.findIndex(
     ({ input, caller }) =>
-      attempt !== undefined && input.attempt === attempt && caller.actor === waiter.caller.actor,
+      attempt !== undefined &&
+      input.attempt === attempt &&
+      locks.ownerOf(input, caller) === locks.ownerOf(waiter.input, waiter.caller),
   );
   if (place < 0) return false;
   const [before] = line.splice(place, 1, waiter);
@@ -113,13 +126,15 @@ function takePlace(world: World, waiter: Waiter): boolean {
   return true;
 }
 
-/** Puts somebody into a line, behind or before everybody. */
-export function stand(world: World, waiter: Waiter, place: "first" | "last"): void {
+/** Puts somebody into a line: who is new behind all who asked before or at the same moment, who is back before those. */
+export function stand(world: World, waiter: Waiter, as: "new" | "back"): void {
   const { name } = waiter.input;
   const line = world.lockQueue.get(name) ?? [];
   world.lockQueue.set(name, line);
-  if (place === "first") line.unshift(waiter);
-  else line.push(waiter);
+  const behind = line.findIndex(({ since }) =>
+    as === "new" ? since > waiter.since : since >= waiter.since,
+  );
+  line.splice(behind < 0 ? line.length : behind, 0, waiter);
 }
 
 function first(world: World, name: string): Waiter | undefined {
@@ -127,16 +142,20 @@ function first(world: World, name: string): Waiter | undefined {
 }
 
 /** The lock, why it is refused, or `undefined` where somebody has it. */
-function attempt(world: World, { input, caller }: Waiter): Lock | Fault | undefined {
+function attempt(world: World, { input, caller, pidMark }: Waiter): Lock | Fault | undefined {
   try {
+    if (input.pid !== undefined && birthmarkOf(world, input.pid) !== pidMark)
+      throw new Fault("invalid_input", `pid ${input.pid} has died while its lock was waited for`);
     return locks.acquireForNext(world, input, caller);
   } catch (error) {
-    return asFault(error);
+    const fault = asFault(error);
+    // What the disk refuses now it may take in a moment: the place is kept.
+    return fault.code === "unavailable" ? undefined : fault;
   }
 }
 
 function late(world: World, { input: { name, timeout = defaultWaitMs } }: Waiter): Fault {
-  const { message, details } = locks.held(world, name);
+  const { message, details } = locks.stillHeld(world, name);
   return new Fault("timed_out", `Not acquired within ${format(timeout)}: ${message}`, {
     details,
     hint: `wait for as long as it takes: port-daddy lock ${name} --timeout 0`,

@@ -17,11 +17,13 @@ export type Row = {
   attempt: string | null;
   /** Whether that attempt was made again after it was granted: 0 or 1. */
   askedAgain: number;
+  /** Whether it is extended by itself while its process lives: 0 or 1. */
+  whileAlive: number;
 };
 
 export const select = `
   SELECT name, owner, agent, pid, pid_mark AS pidMark, fence, acquired_at AS acquiredAt, expires_at AS expiresAt,
-         ttl_ms AS ttlMs, metadata, attempt, asked_again AS askedAgain
+         ttl_ms AS ttlMs, metadata, attempt, asked_again AS askedAgain, while_alive AS whileAlive
   FROM locks`;
 
 const byName = `${select} WHERE name = ?`;
@@ -35,8 +37,8 @@ export function write(world: World, row: Row): void {
   world.db
     .query(
       `INSERT OR REPLACE INTO locks (name, owner, agent, pid, pid_mark, fence, acquired_at, expires_at, ttl_ms,
-                                     metadata, attempt, asked_again)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+                                     metadata, attempt, asked_again, while_alive)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     )
     .run(
       row.name,
@@ -51,6 +53,7 @@ export function write(world: World, row: Row): void {
       row.metadata,
       row.attempt,
       row.askedAgain,
+      row.whileAlive,
     );
 }
 

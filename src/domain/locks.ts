@@ -21,7 +21,8 @@ const restartGraceMs = 15_000;
 export function acquire(world: World, input: InputOf<"lock">, caller: Caller): Lock {
   const row = findLiving(world, input.name);
   if (row && isAttempt(row, input, caller)) return grantAgain(world, row);
-  if (row || countWaiting(world, input.name) > 0) throw held(world, input.name, row);
+  if (row || countWaiting(world, input.name) > 0)
+    throw held(world, input.name, row, ownerOf(input, caller));
   return take(world, input, caller);
 }
 
@@ -47,15 +48,16 @@ export function findGranted(
 /** Extends a lock. Throws `not_found` where it is not held, `not_owner` for anybody but its holder. */
 export function extend(
   world: World,
-  { name, owner, fence, ttl, pid }: InputOf<"extendLock">,
+  { name, owner, fence, ttl, pid, whileAlive }: InputOf<"extendLock">,
   caller: Caller,
 ): Lock {
   const row = findLiving(world, name) ?? notHeld(world, name);
-  requireOwner(row, owner ?? nameOf(caller), fence);
+  requireOwner(row, ownerOf({ owner }, caller), fence);
   const ttlMs = ttl ?? row.ttlMs;
   const extended: Row = {
     ...row,
     ...(pid !== undefined && { pid, pidMark: birthmarkOf(world, pid) }),
+    ...(whileAlive !== undefined && { whileAlive: Number(whileAlive) }),
     ttlMs,
     expiresAt: world.clock.now() + ttlMs,
   };
@@ -80,7 +82,7 @@ export function release(
 ): { released: boolean; lock: Lock } {
   // Also where its process has died: whoever gives it back then, as the command that ran it, does so by right.
   const row = findCurrent(world, name) ?? notHeld(world, name);
-  if (!force) requireOwner(row, owner ?? nameOf(caller), fence);
+  if (!force) requireOwner(row, ownerOf({ owner }, caller), fence);
   world.journal.commit(() => free(world, row, force ? "forced" : "released", caller));
   return { released: true, lock: toLock(world, row) };
 }
@@ -134,6 +136,19 @@ export function freeDead(world: World): void {
   );
 }
 
+/** Extends the locks that live with a process, while that lives. Nobody asked for it, so it is no event. */
+export function extendLiving(world: World): void {
+  const now = world.clock.now();
+  const rows = world.db
+    .query(`${select} WHERE while_alive AND expires_at - ? < ttl_ms / 2`)
+    .all(now) as Row[];
+  const living = rows.filter((row) => row.pid !== null && !hasDied(world, row));
+  if (living.length === 0) return;
+  world.journal.commit(() => {
+    for (const row of living) write(world, { ...row, expiresAt: now + row.ttlMs });
+  });
+}
+
 /** Frees what an agent holds. */
 export function freeOf(
   world: World,
@@ -165,6 +180,11 @@ export function resume(world: World): void {
   });
 }
 
+/** Why a wait for a lock has ended without it: somebody has it still. */
+export function stillHeld(world: World, name: string): Fault {
+  return held(world, name, findCurrent(world, name));
+}
+
 /** When a lock lapses, unless it is extended; `undefined` where nobody has it. */
 export function lapseOf(world: World, name: string): number | undefined {
   const row = world.db.query("SELECT expires_at AS at FROM locks WHERE name = ?").get(name);
@@ -172,12 +192,12 @@ export function lapseOf(world: World, name: string): number | undefined {
 }
 
 /** Why a lock cannot be had: somebody has it, or those who came before have not been served yet. */
-export function held(world: World, name: string, row = findCurrent(world, name)): Fault {
+function held(world: World, name: string, row: Row | undefined, as?: string): Fault {
   const waiting = countWaiting(world, name);
   const hint = `wait for it: port-daddy lock ${name} --wait`;
   if (!row) {
     return new Fault("held", `${name} is promised to the next of ${waiting} who wait for it`, {
-      details: { name, holder: null, waiting },
+      details: { name, holder: null, heldSince: null, expiresAt: null, waiting },
       hint,
     });
   }
@@ -185,14 +205,15 @@ export function held(world: World, name: string, row = findCurrent(world, name))
   const { owner, acquiredAt, expiresAt, fence } = row;
   const [heldMs, leftMs] = [Math.max(1_000, now - acquiredAt), expiresAt - now + 999];
   const span = `for ${duration.brief(heldMs)} now; it lapses in ${duration.brief(leftMs)} unless extended`;
-  return new Fault("held", `${name} is held by ${owner} ${span}`, {
+  const who = owner === as ? `${owner}, which is you,` : owner;
+  return new Fault("held", `${name} is held by ${who} ${span}`, {
     details: { name, holder: owner, heldSince: acquiredAt, expiresAt, fence, waiting },
-    hint,
+    hint: owner === as ? `keep it longer: port-daddy lock ${name} --extend` : hint,
   });
 }
 
 function isAttempt(row: Row, { attempt, owner }: InputOf<"lock">, caller: Caller): boolean {
-  const as = owner ?? nameOf(caller) ?? row.owner;
+  const as = ownerOf({ owner }, caller) ?? row.owner;
   return row.attempt !== null && row.attempt === attempt && row.owner === as;
 }
 
@@ -204,7 +225,7 @@ function take(world: World, input: InputOf<"lock">, caller: Caller): Lock {
   const row: Row = {
     name,
     // Whoever has no name gets one, which is needed to unlock.
-    owner: input.owner ?? nameOf(caller) ?? crypto.randomUUID(),
+    owner: ownerOf(input, caller) ?? crypto.randomUUID(),
     agent,
     pid: pid ?? null,
     pidMark: pid === undefined ? null : birthmarkOf(world, pid),
@@ -215,6 +236,7 @@ function take(world: World, input: InputOf<"lock">, caller: Caller): Lock {
     metadata: metadata === undefined ? null : JSON.stringify(metadata),
     attempt: attempt ?? null,
     askedAgain: 0,
+    whileAlive: 0,
   };
   const { owner, fence, expiresAt } = row;
   world.journal.commit(() => {
@@ -235,9 +257,12 @@ function grantAgain(world: World, row: Row): Lock {
   return toLock(world, row);
 }
 
-/** What a caller is called as an owner. */
-function nameOf({ agent, id }: Caller): string | undefined {
-  return agent ?? id;
+/** Who a caller is as an owner: whom it names, else its agent, else the process behind it. */
+export function ownerOf(
+  { owner }: { owner?: string | undefined },
+  { agent, id }: Caller,
+): string | undefined {
+  return owner ?? agent ?? id;
 }
 
 function requireOwner({ name, owner, fence }: Row, as: string | undefined, given?: number): void {
@@ -245,13 +270,16 @@ function requireOwner({ name, owner, fence }: Row, as: string | undefined, given
     const you = as === undefined ? "you gave no name" : `you are ${as}`;
     throw new Fault("not_owner", `${name} is held by ${owner}, and ${you}`, {
       details: { name, holder: owner, caller: as ?? null },
-      hint: `take it from them: port-daddy unlock ${name} --force`,
+      hint:
+        as === undefined
+          ? `say who you are: port-daddy unlock ${name} --owner <id>`
+          : `see who has what: port-daddy locks ${name}`,
     });
   }
   if (given === undefined || given === fence) return;
   throw new Fault("not_owner", `${name} is held by ${owner} with fence ${fence}, not ${given}`, {
     details: { name, holder: owner, caller: as, fence },
-    hint: `see it: port-daddy locks`,
+    hint: `see it: port-daddy locks ${name}`,
   });
 }
 

@@ -12,6 +12,9 @@ const columns = "id, channel, payload, sender, created_at AS createdAt, expires_
 /** How much of a payload goes into the log. */
 const previewCharacters = 200;
 
+/** An answer is held in memory as a whole, for each who asks and does not read. */
+const maxAnswerBytes = 1024 * 1024;
+
 /** Rows read at a time where the pattern rule, and not the database alone, decides. */
 const chunk = 500;
 
@@ -51,7 +54,10 @@ export function publish(
   });
 }
 
-/** The next messages after an id, or the newest; oldest first. `gap` tells that some after the id are gone. */
+/**
+ * The next messages after an id, or the newest; oldest first, and about `maxAnswerBytes` of them at most. `gap` tells
+ * that some after the id are gone.
+ */
 export function read(
   world: World,
   { channel, after, limit = defaultMessages }: InputOf<"messages">,
@@ -59,7 +65,7 @@ export function read(
   const messages =
     after === undefined
       ? newest(world, channel, limit)
-      : readAfter(world, channel, after, limit).messages;
+      : readAllAfter(world, channel, after, limit);
   return {
     messages,
     count: messages.length,
@@ -68,29 +74,43 @@ export function read(
 }
 
 /**
- * The messages after an id, about `limit` of them, oldest first. They reach up to `cursor`, beyond the last one where
- * what follows does not match; `isEnd` where nothing is left.
+ * Messages after an id, oldest first: as many as a look at some hundred rows finds, and a little more than `bytes` of
+ * payload at most. They reach up to `cursor`, beyond the last one where what follows does not match; `isEnd` where
+ * nothing is left.
  */
 export function readAfter(
   world: World,
   pattern: string,
   after: number,
-  limit: number,
+  { limit = chunk, bytes = Infinity }: { limit?: number; bytes?: number },
 ): { messages: Message[]; cursor: number; isEnd: boolean } {
   removeExpired(world);
-  const [messages, isMatch] = [[] as Message[], matcher(pattern)];
-  let cursor = after;
-  while (messages.length < limit) {
-    const size = isPattern(pattern) ? chunk : limit;
-    const rows = page(world, pattern, "id > ? ORDER BY id", cursor, size);
-    for (const row of rows) {
-      if (messages.length === limit) break;
-      cursor = row.id;
-      if (isMatch(row.channel)) messages.push(toMessage(row));
-    }
-    if (messages.length < limit && rows.length < size) return { messages, cursor, isEnd: true };
+  const isMatch = matcher(pattern);
+  const messages: Message[] = [];
+  let [cursor, count, size] = [after, 0, 0];
+  for (const row of rowsAfter(world, pattern, after)) {
+    if (messages.length === limit || size >= bytes) return { messages, cursor, isEnd: false };
+    [cursor, count] = [row.id, count + 1];
+    if (!isMatch(row.channel)) continue;
+    messages.push(toMessage(row));
+    size += row.payload.length;
   }
-  return { messages, cursor, isEnd: false };
+  return { messages, cursor, isEnd: count < chunk };
+}
+
+function readAllAfter(world: World, pattern: string, after: number, limit: number): Message[] {
+  const messages: Message[] = [];
+  let [cursor, isEnd] = [after, false];
+  while (!isEnd && messages.length < limit) {
+    const page = readAfter(world, pattern, cursor, {
+      limit: limit - messages.length,
+      bytes: maxAnswerBytes,
+    });
+    messages.push(...page.messages);
+    ({ cursor, isEnd } = page);
+    if (sizeOf(messages) >= maxAnswerBytes) break;
+  }
+  return messages;
 }
 
 /** The id before the last `count` messages: whoever reads after it gets those. */
@@ -244,39 +264,51 @@ function remove(world: World, condition: string, value: string | number): number
 function newest(world: World, pattern: string, limit: number): Message[] {
   removeExpired(world);
   const [messages, isMatch] = [[] as Message[], matcher(pattern)];
-  const size = isPattern(pattern) ? chunk : limit;
-  let before = Number.MAX_SAFE_INTEGER;
+  const size = Math.min(chunk, isPattern(pattern) ? chunk : limit);
+  let [before, bytes] = [Number.MAX_SAFE_INTEGER, 0];
   while (messages.length < limit) {
-    const rows = page(world, pattern, "id < ? ORDER BY id DESC", before, size);
-    for (const row of rows)
-      if (messages.length < limit && isMatch(row.channel)) messages.push(toMessage(row));
+    const rows = rowsBefore(world, pattern, before, size);
+    for (const row of rows) {
+      if (messages.length === limit || bytes >= maxAnswerBytes) return messages.reverse();
+      if (!isMatch(row.channel)) continue;
+      messages.push(toMessage(row));
+      bytes += row.payload.length;
+    }
     if (rows.length < size) break;
     before = rows.at(-1)!.id;
   }
   return messages.reverse();
 }
 
-/** Rows in the order of ids. For a pattern the database narrows by what every match starts with; the rule decides. */
-function page(world: World, pattern: string, order: string, bound: number, size: number): Row[] {
-  if (!isPattern(pattern)) {
-    return world.db
-      .query(`SELECT ${columns} FROM messages WHERE channel = ? AND ${order} LIMIT ?`)
-      .all(pattern, bound, size) as Row[];
-  }
+/** At most a chunk of rows after an id, read one by one: whoever has enough leaves the rest unread. */
+function rowsAfter(world: World, pattern: string, after: number): Iterable<Row> {
+  const [sql, values] = narrowed(pattern, "id > ? ORDER BY id");
+  return world.db.query(sql).iterate(...values, after, chunk) as Iterable<Row>;
+}
+
+function rowsBefore(world: World, pattern: string, before: number, size: number): Row[] {
+  const [sql, values] = narrowed(pattern, "id < ? ORDER BY id DESC");
+  return world.db.query(sql).all(...values, before, size) as Row[];
+}
+
+/** The database narrows by what every match starts with, in the order of ids; the rule decides. */
+function narrowed(pattern: string, order: string): [sql: string, values: string[]] {
+  if (!isPattern(pattern))
+    return [`SELECT ${columns} FROM messages WHERE channel = ? AND ${order} LIMIT ?`, [pattern]];
   const prefix = literalPrefix(pattern);
   // The plus keeps SQLite to the order of ids: going by channel it would have to read and sort them all for each page.
-  return world.db
-    .query(
-      `SELECT ${columns} FROM messages
-       WHERE +channel >= ? AND +channel < ? || char(0x10FFFF) AND ${order} LIMIT ?`,
-    )
-    .all(prefix, prefix, bound, size) as Row[];
+  const isNear = "+channel >= ? AND +channel < ? || char(0x10FFFF)";
+  return [`SELECT ${columns} FROM messages WHERE ${isNear} AND ${order} LIMIT ?`, [prefix, prefix]];
 }
 
 /** The beginning of a payload, cut between characters. */
 function preview(text: string): string {
   if (text.length <= previewCharacters) return text;
   return text.slice(0, previewCharacters).replace(/[\uD800-\uDBFF]$/, "");
+}
+
+function sizeOf(messages: Message[]): number {
+  return messages.reduce((sum, { payload }) => sum + JSON.stringify(payload).length, 0);
 }
 
 function toMessage(row: Row): Message {

@@ -23,10 +23,7 @@ export function requireRoom(world: World, agent: string | null, what: "services"
   if (held < limits[what]) return;
   throw new Fault("limit_reached", `The agent ${agent} holds ${held} of ${limits[what]} ${what}`, {
     details: { agent, held, limit: limits[what] },
-    hint:
-      what === "services"
-        ? "release one first; see them: port-daddy find"
-        : "unlock one first; see them: port-daddy locks",
+    hint: `it must give one back first; see it: port-daddy agent show ${agent}`,
   });
 }
 

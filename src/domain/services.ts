@@ -200,12 +200,23 @@ function repeat(world: World, held: Row, input: InputOf<"claim">, caller: Caller
   write(world, row, input.urls);
   ports.remember(world, row.id, row.port);
   const service = toService(world, row, mergedUrls(held, input));
-  return { ...service, existing: true, ...strangerWarning(service), ...choice };
+  const ignored = isAnothers && ["agent", "pid", "expires"].filter((name) => name in input);
+  return {
+    ...service,
+    existing: true,
+    ...strangerWarning(service),
+    ...(ignored && ignored.length > 0 && { warning: othersWarning(held, ignored) }),
+    ...choice,
+  };
+}
+
+function othersWarning({ id, agent }: Row, ignored: string[]): string {
+  return `${id} belongs to the agent ${agent}, so its ${ignored.join(" and ")} did not change`;
 }
 
 /** Whoever repeats a claim takes it over neither from an agent that is there nor decides when that loses it. */
-function keptFor({ agent, pid, pidMark, expiresAt, expiresMs }: Row): Partial<Row> {
-  return { agent, pid, pidMark, expiresAt, expiresMs };
+function keptFor({ agent, claimer, pid, pidMark, expiresAt, expiresMs }: Row): Partial<Row> {
+  return { agent, claimer, pid, pidMark, expiresAt, expiresMs };
 }
 
 function strangerWarning({ port, listener }: Service): { warning?: string } {

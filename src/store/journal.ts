@@ -44,6 +44,7 @@ export function createJournal(db: Database, clock: Clock, report: (error: unknow
 
   // Ids are not taken again, because `prune` never takes the newest row.
   let lastId = newestId();
+  let landedId = lastId;
   let depth = 0;
   let group: { entries: Entry[]; landed: PromiseWithResolvers<void>; before: number } | undefined;
   const untold: Entry[] = [];
@@ -118,6 +119,7 @@ export function createJournal(db: Database, clock: Clock, report: (error: unknow
       throw reason;
     }
     group = undefined;
+    landedId = lastId;
     mine.landed.resolve();
     for (const { landed } of watchers) landed();
     const isTelling = untold.length > 0;
@@ -199,11 +201,13 @@ export function createJournal(db: Database, clock: Clock, report: (error: unknow
     since(id: number, limit = -1): Entry[] {
       flush();
       const rows = db
-        .query(`SELECT ${entryColumns} FROM activity WHERE id > ? ORDER BY id LIMIT ?`)
-        .all(id, limit);
+        .query(`SELECT ${entryColumns} FROM activity WHERE id > ? AND id <= ? ORDER BY id LIMIT ?`)
+        .all(id, landedId, limit); // Whoever was told of what landed may have begun something new.
       return (rows as EntryRow[]).map(toEntry);
     },
     lastId: () => lastId,
+    /** The id of the newest event that has landed. */
+    landedId: () => landedId,
   };
 }
 

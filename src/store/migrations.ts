@@ -81,7 +81,9 @@ export const migrations: readonly string[] = [
     -- What its holder calls the attempt by which it was acquired.
     attempt     TEXT,
     -- Whether that was made again after it was granted.
-    asked_again INTEGER NOT NULL
+    asked_again INTEGER NOT NULL,
+    -- Whether it is extended by itself while its process lives.
+    while_alive INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX locks_by_agent ON locks (agent) WHERE agent IS NOT NULL;
 

@@ -56,15 +56,25 @@ export function openSequences(db: Database, file?: string): Sequences {
   };
 }
 
-/** The marks that a file holds: of one that is lost or damaged, those that can be read. */
+/**
+ * The marks that a file holds: of one that is lost or damaged, those that can be read. Throws `unavailable` where the
+ * disk does not give it.
+ */
 function read(file: string): Partial<Marks> {
   try {
     const found = Object(parseJson(fs.readFileSync(file, "utf8"))) as Record<string, unknown>;
     const entries = names.map((name) => [name, found[name]] as const);
-    return Object.fromEntries(entries.filter(([, mark]) => Number.isSafeInteger(mark)));
-  } catch {
-    return {};
+    return Object.fromEntries(entries.filter(([, mark]) => isMark(mark)));
+  } catch (error) {
+    const isLost = error instanceof SyntaxError || (error as { code?: string }).code === "ENOENT";
+    if (isLost) return {};
+    throw storageFault(error);
   }
+}
+
+/** A number that can have been reached, and from which there is a way on. */
+function isMark(mark: unknown): boolean {
+  return Number.isSafeInteger(mark) && (mark as number) >= 0 && (mark as number) < 2 ** 52;
 }
 
 /** Replaces the file as a whole, and returns when it is on the disk. */

@@ -24,6 +24,10 @@ export const darwin: Machine = {
     const line = run(["ps", "-ww", "-o", "command=", "-p", String(pid)]).trim();
     return line === "" ? [] : line.split(" ");
   },
+  parents() {
+    const lines = run(["ps", "-axo", "pid=,ppid="]).trim().split("\n");
+    return new Map(lines.map((line) => line.trim().split(/\s+/).map(Number) as [number, number]));
+  },
   directoryOf: (pid) =>
     /^n(.+)$/m.exec(run(["lsof", "-a", "-p", String(pid), "-d", "cwd", "-Fn"]))?.[1],
   userOf: (pid) => run(["ps", "-o", "user=", "-p", String(pid)]).trim() || undefined,

@@ -22,6 +22,15 @@ export const linux: Machine = {
     const words = (readText(`/proc/${pid}/cmdline`) ?? "").replace(/\0+$/, "");
     return words === "" ? [] : words.split("\0");
   },
+  parents() {
+    const pids = fs.readdirSync("/proc").map(Number).filter(Number.isInteger);
+    return new Map(
+      pids.flatMap((pid) => {
+        const stat = parseStat(pid, readText(`/proc/${pid}/stat`));
+        return stat ? [[pid, stat.parent] as const] : [];
+      }),
+    );
+  },
   directoryOf: (pid) => readLink(`/proc/${pid}/cwd`),
   userOf: (pid) => accountName(fs.statSync(`/proc/${pid}`, { throwIfNoEntry: false })?.uid),
   boot: () => (bootId ??= (readText("/proc/sys/kernel/random/boot_id") ?? "").trim()),

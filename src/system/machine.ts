@@ -10,6 +10,8 @@ export type Machine = {
   exists(pid: number): boolean;
   /** The words of a process's command line; none where they cannot be seen. */
   commandWords(pid: number): string[];
+  /** Every process that can be seen, with its parent. */
+  parents(): Map<number, number>;
   directoryOf(pid: number): string | undefined;
   /** The user a process runs as. */
   userOf(pid: number): string | undefined;

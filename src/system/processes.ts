@@ -32,6 +32,16 @@ export function* ancestors(pid: number): Generator<ProcessStat> {
   }
 }
 
+/** The processes that came from one, as far as their parents still live. */
+export function descendants(pid: number): number[] {
+  const parents = machine.parents();
+  const found = [pid];
+  // Grows while it is walked.
+  for (const one of found)
+    for (const [child, parent] of parents) if (parent === one) found.push(child);
+  return found.slice(1);
+}
+
 /** Command line, directory, user and start of a process; null for what cannot be seen. */
 export function describe(pid: number): ProcessInfo {
   const found = stat(pid);

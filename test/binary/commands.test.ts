@@ -70,7 +70,7 @@ describe("a slip of the hand", () => {
     [["relase", "myapp"], "hint: did you mean: port-daddy release"],
     [["claim", "myapp", "--prot", "3100"], "did you mean --port?"],
     [["claim", "myapp", "--expire", "2h"], "did you mean --expires?"],
-    [["claim", "myapp", "-x"], "hint: see: port-daddy claim --help"],
+    [["claim", "myapp", "-x"], "see: port-daddy claim --help"],
     [["status", "now"], "hint: see: port-daddy status --help"],
   ])("%j is refused with what was meant, and claims nothing", async (words, meant) => {
     const { code, out, err } = await home.run(words);

@@ -142,6 +142,19 @@ describe.concurrent("lock NAME -- command", () => {
     expect((await home.json(log)).entries[0].metadata.reason).toBe("pid_died");
   });
 
+  test("ends what the command has started as well, when the lock is lost", async () => {
+    const pidFile = path.join(home.directory, "grandchild");
+    const line = `sh -c 'echo $$ >${pidFile}; exec sleep 60'; echo survived`;
+    const child = home.spawn(["lock", "lost:tree", "--", "sh", "-c", line]);
+    const pid = await eventually("the grandchild runs", () =>
+      fs.existsSync(pidFile) ? Number(fs.readFileSync(pidFile, "utf8")) : 0,
+    );
+    await home.run(["unlock", "lost:tree", "--force"]);
+    expect(await child.exited).toBe(124);
+    await isGone(pid);
+    expect(await new Response(child.stdout).text()).toBe("");
+  });
+
   test("ends a command that lost its lock, at last by force, and is 124", async () => {
     const gentle = await startHolding("lost:gentle");
     const hard = await startHolding("lost:hard", { first: "trap 'echo asked' TERM" });

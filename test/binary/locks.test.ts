@@ -53,7 +53,7 @@ async function acquisitions(name: string, at = home): Promise<number> {
 describe.concurrent("lock, locks and unlock", () => {
   test("say what they did", async () => {
     const locked = await home.run(["lock", "plain:x", "--owner", "ada"]);
-    const sentence = /^Locked plain:x for ada \(fence \d+\); it lapses in 5m unless unlocked\n$/;
+    const sentence = /^Locked plain:x for ada \(fence \d+\); it lapses in 5m unless extended\n$/;
     expect(locked).toEqual({ code: 0, out: expect.stringMatching(sentence), err: "" });
     const { out } = await home.run(["locks", "plain:*"]);
     expect(out).toMatch(/^LOCK +OWNER +FENCE +SINCE +LAPSES +WAITING\nplain:x +ada +\d+ .* -\n$/);
@@ -82,7 +82,7 @@ describe.concurrent("lock, locks and unlock", () => {
       [
         ["lock", "codes", "--owner", "ada"],
         4,
-        /codes is held by ada .*\nhint: .* lock codes --wait/,
+        /codes is held by ada, which is you, .*\nhint: .* lock codes --extend/,
       ],
       [["unlock", "codes", "--owner", "bob"], 4, /codes is held by ada, and you are bob\nhint: /],
       [["unlock", "codes", "--owner", "ada", "--fence", "999999999"], 4, /held by ada with fence/],

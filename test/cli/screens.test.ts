@@ -542,7 +542,8 @@ describe("whoami", () => {
 
   test("in JSON tells both", async () => {
     const { out } = await screen("whoami -j", {}, { env: { PORT_DADDY_AGENT: "bob" } });
-    expect(JSON.parse(out[0]!)).toEqual({ actor: "bob", agent: "bob", caller: "ada@box#4321.99" });
+    const names = { actor: "bob", agent: "bob", owner: null, caller: "ada@box#4321.99" };
+    expect(JSON.parse(out[0]!)).toEqual(names);
   });
 });
 

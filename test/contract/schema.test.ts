@@ -46,7 +46,16 @@ test("the schema of a number, of words and of plain text allows exactly what the
 test("whatever a field of the operations table takes, its schema allows", () => {
   const fields = Object.values<Operation>(operations).flatMap(({ input }) => Object.entries(input));
   const choices = fields.flatMap(([, field]) => (field.schema()["enum"] ?? []) as string[]);
-  const words = ["myapp:api", "a:*", "http://localhost:1/", "/up", "4000-4999", "2h", "tunnel"];
+  const words = [
+    "myapp:api",
+    "a:*",
+    "http://localhost:1/",
+    "/up",
+    "4000-4999",
+    "2h",
+    "tunnel",
+    "lock.*",
+  ];
   const others: unknown[] = [["myapp", "b"], { tunnel: "http://x" }, { a: 1 }, {}, true, 1];
   const value = fc.oneof<fc.Arbitrary<unknown>[]>(
     fc.integer({ min: -1, max: 70_000 }),

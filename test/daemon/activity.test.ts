@@ -47,7 +47,6 @@ const queries: [string, number[]][] = [
   ["?limit=3", [8, 7, 6]],
   ["?action=release", [7, 5]],
   ["?action=claim", [8, 6, 4, 3, 2, 1]],
-  ["?action=CLAIM", []],
   ["?targetId=shop", [7, 1]],
   ["?targetId=shop:api", [8, 5, 2]],
   ["?targetId=shop:*", [8, 7, 5, 3, 2, 1]],

@@ -43,7 +43,7 @@ function follow({ body }: Response) {
     while (seen.at(-1)?.data.targetId !== targetId) {
       const each = await next();
       if (each === undefined) throw new Error("the stream has ended");
-      if (each.data !== undefined) seen.push(each);
+      if (each.data !== undefined && each.event !== "position") seen.push(each);
     }
     return seen;
   }
@@ -75,7 +75,7 @@ test("first comes the whole state with its id, then each event as the log has it
   await next();
   expect(await take(2)).toEqual([
     { event: "snapshot", id: "4", data: { id: 4, ...state } },
-    { id: "4" },
+    { event: "position", id: "4", data: { id: 4 } },
   ]);
   await claim(side, "shop:web");
   const { entries } = await side.play({ path: "/activity?limit=1" });
@@ -110,10 +110,10 @@ test("after an id comes what followed it, without a snapshot", async () => {
 test("whoever is up to date gets neither a snapshot nor a gap", async () => {
   const side = makeSide();
   const fresh = await open(side, "?after=0");
-  expect(await fresh.take(2)).toEqual([{}, { id: "0" }]);
+  expect(await fresh.take(2)).toEqual([{}, { event: "position", id: "0", data: { id: 0 } }]);
   await claim(side, "a");
   const current = await open(side, "?after=1");
-  expect(await current.take(2)).toEqual([{}, { id: "1" }]);
+  expect(await current.take(2)).toEqual([{}, { event: "position", id: "1", data: { id: 1 } }]);
 });
 
 test("what was pruned, or was never given out, is a gap and then a snapshot", async () => {
@@ -127,7 +127,7 @@ test("what was pruned, or was never given out, is a gap and then a snapshot", as
     expect(await take(3)).toEqual([
       { event: "gap", data: { after } },
       { event: "snapshot", id: "4", data: expect.objectContaining({ id: 4 }) },
-      { id: "4" },
+      { event: "position", id: "4", data: { id: 4 } },
     ]);
   }
   const { until } = await open(side, "?after=2");
@@ -170,7 +170,7 @@ test("a pattern lets through only the events that match, replayed and live", asy
   expect((await releases.take(5)).map((each) => each?.data && inWords(each))).toEqual([
     undefined,
     "lock.release a",
-    undefined,
+    "position",
     "lock.release b",
     "service.release b",
   ]);
@@ -181,7 +181,7 @@ test("a stream that its pattern keeps quiet is told an id to come back with", as
   const side = makeSide();
   for (const id of ["a", "b"]) await claim(side, id);
   const { take } = await open(side, "?event=lock.*&after=0");
-  expect(await take(2)).toEqual([{}, { id: "2" }]);
+  expect(await take(2)).toEqual([{}, { event: "position", id: "2", data: { id: 2 } }]);
 });
 
 test("what cannot be meant is refused, and HEAD opens nothing", async () => {

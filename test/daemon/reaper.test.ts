@@ -308,7 +308,7 @@ test("a start gives every lock fifteen seconds at least, and takes nothing of on
   await play(lock("short", "ada", { ttl: 1 }));
   const { expiresAt } = await play(lock("long", "ada", { ttl: 60_000 }));
   world.advance(1_000);
-  createReaper(world, () => new Set());
+  createReaper(world, () => new Set()).resume();
   const short = { lock: { expiresAt: world.clock.now() + 15_000 } };
   await play({ path: "/locks/short", answer: short });
   await play({ path: "/locks/long", answer: { lock: { expiresAt } } });

@@ -1,7 +1,6 @@
 // Streams by themselves: the bytes of a frame, reading what is behind, telling what is new, and how one ends.
 
 import { expect, test } from "bun:test";
-import { matcher } from "../../src/contract/pattern.ts";
 import {
   createAudience,
   createStreams,
@@ -32,7 +31,7 @@ function openOver(
       const next = stored.filter(({ id }) => id > after);
       const page = next.slice(0, 2);
       return {
-        frames: page,
+        frames: page.map((each) => each.frame),
         cursor: page.at(-1)?.id ?? after,
         isEnd: page.length === next.length,
       };
@@ -83,7 +82,7 @@ const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 const frames: [Parameters<typeof frame>[0], string][] = [
   [{ id: 7, data: { a: [1, null] } }, 'id: 7\ndata: {"a":[1,null]}\n\n'],
-  [{ id: 0 }, "id: 0\n\n"],
+  [{ id: 0, data: null }, "id: 0\ndata: null\n\n"],
   [{ event: "gap", data: { after: 0 } }, 'event: gap\ndata: {"after":0}\n\n'],
   [{ id: 1, event: "snapshot", data: {} }, "event: snapshot\nid: 1\ndata: {}\n\n"],
   [{ data: null }, "data: null\n\n"],
@@ -111,7 +110,7 @@ test("a stream says how soon to come back, then what it begins with, what is sto
     'id: 2\ndata: "x"\n\n',
     'id: 3\ndata: "x"\n\n',
     'id: 4\ndata: "x"\n\n',
-    "id: 4\n\n",
+    'event: position\nid: 4\ndata: {"id":4}\n\n',
   ]);
   expect(opened.reads).toEqual([1, 3]);
 });
@@ -123,14 +122,21 @@ test("where nothing is stored, the id to resume from is told at once", async () 
       { after: 12 },
     ).response,
   );
-  expect(await take(2)).toEqual(["retry: 1000\n\n", "id: 12\n\n"]);
+  expect(await take(2)).toEqual([
+    "retry: 1000\n\n",
+    'event: position\nid: 12\ndata: {"id":12}\n\n',
+  ]);
 });
 
 test("what is new is told without a read to a stream that keeps up, and read by one that does not yet", async () => {
   const opened = openOver(createStreams(() => {}));
   opened.write(); // before it has read at all
   const { take } = follow(opened.response);
-  expect(await take(3)).toEqual(["retry: 1000\n\n", 'id: 1\ndata: "x"\n\n', "id: 1\n\n"]);
+  expect(await take(3)).toEqual([
+    "retry: 1000\n\n",
+    'id: 1\ndata: "x"\n\n',
+    'event: position\nid: 1\ndata: {"id":1}\n\n',
+  ]);
   opened.write();
   opened.write();
   expect(await take(2)).toEqual(['id: 2\ndata: "x"\n\n', 'id: 3\ndata: "x"\n\n']);
@@ -224,13 +230,13 @@ test("at the end every stream is closed after what it holds, once", async () => 
   expect([streams.count(), ends]).toEqual([0, 2]);
   expect(await follow(read.response).take(4)).toEqual([
     "retry: 1000\n\n",
-    "id: 0\n\n",
+    'event: position\nid: 0\ndata: {"id":0}\n\n',
     'id: 1\ndata: "x"\n\n',
     undefined,
   ]);
   expect(await follow(unread.response).take(3)).toEqual([
     "retry: 1000\n\n",
-    "id: 0\n\n",
+    'event: position\nid: 0\ndata: {"id":0}\n\n',
     undefined,
   ]);
 });
@@ -251,7 +257,11 @@ test("an end that fails keeps no other stream open", async () => {
   }
   expect(streams.count()).toBe(0);
   for (const { response } of [bad, good])
-    expect(await follow(response).take(3)).toEqual(["retry: 1000\n\n", "id: 0\n\n", undefined]);
+    expect(await follow(response).take(3)).toEqual([
+      "retry: 1000\n\n",
+      'event: position\nid: 0\ndata: {"id":0}\n\n',
+      undefined,
+    ]);
 });
 
 test("a stream whose store cannot be read breaks off and ends once; others go on", async () => {
@@ -263,16 +273,21 @@ test("a stream whose store cannot be read breaks off and ends once; others go on
   await expect(follow(broken.response).take(3)).rejects.toThrow("no disk");
   await turn();
   expect([streams.count(), ends]).toEqual([1, 1]);
-  expect(await follow(whole.response).take(2)).toEqual(["retry: 1000\n\n", "id: 0\n\n"]);
+  expect(await follow(whole.response).take(2)).toEqual([
+    "retry: 1000\n\n",
+    'event: position\nid: 0\ndata: {"id":0}\n\n',
+  ]);
   streams.beat();
 });
 
 test("a name is told to every stream whose pattern it matches, in one frame made once", () => {
-  const audience = createAudience(matcher);
+  const audience = createAudience();
   const got: string[] = [];
   const listen = (pattern: string) =>
     audience.join(pattern, {
       response: new Response(),
+      beat() {},
+      end() {},
       push: (id, each) => void got.push(`${pattern} ${id} ${shown(each!).trim()}`),
     });
   const leave = listen("a:*");
@@ -282,10 +297,13 @@ test("a name is told to every stream whose pattern it matches, in one frame made
   let made = 0;
   const make = () => {
     made++;
-    return frame({ id: 5 });
+    return frame({ id: 5, data: 0 });
   };
   audience.tell("a:x", 5, make);
-  expect([got, made]).toEqual([["a:* 5 id: 5", "a:x 5 id: 5", "a:x 5 id: 5"], 1]);
+  expect([got, made]).toEqual([
+    ["a:* 5 id: 5\ndata: 0", "a:x 5 id: 5\ndata: 0", "a:x 5 id: 5\ndata: 0"],
+    1,
+  ]);
   audience.tell("c", 5, make);
   expect([got.length, made]).toEqual([3, 1]);
   expect([audience.count("a:x"), audience.count("a"), audience.count("c")]).toEqual([3, 1, 0]);

@@ -50,7 +50,7 @@ function follow({ body }: Response) {
       const each = await next();
       if (each === undefined) return [...seen, "end"];
       const data = /^data: (.*)$/m.exec(each)?.[1];
-      if (data === undefined) continue;
+      if (data === undefined || each.startsWith("event: position\n")) continue;
       const { id, after, lostTo } = JSON.parse(data);
       seen.push(each.startsWith("event: gap\n") ? `${after}-${lostTo}` : id);
       if (id === upTo) return seen;
@@ -84,7 +84,7 @@ test("a subscription starts now, says where it stands, and tells each message in
     "x-portdaddy-build": expect.any(String),
   });
   const { take } = follow(response);
-  expect(await take(2)).toEqual(["retry: 1000\n\n", "id: 1\n\n"]);
+  expect(await take(2)).toEqual(["retry: 1000\n\n", 'event: position\nid: 1\ndata: {"id":1}\n\n']);
   await side.play({ method: "POST", path: "/msg/a", body: { payload: "é\n\n", sender: "ada" } });
   expect(await take(1)).toEqual([
     `id: 2\ndata: {"id":2,"channel":"a","payload":"é\\n\\n","sender":"ada","createdAt":${startOfTime},"expiresAt":null}\n\n`,
@@ -117,7 +117,10 @@ test("the last few come first where they are asked for, and what is gone before 
   publish(side, "b"); // 6
   expect(await (await open(side, "a:*?last=2")).told(5)).toEqual([4, 5]);
   expect(await (await open(side, "a:x?last=1000")).told(5)).toEqual([3, 4, 5]);
-  expect(await (await open(side, "c?last=1")).take(2)).toEqual(["retry: 1000\n\n", "id: 6\n\n"]);
+  expect(await (await open(side, "c?last=1")).take(2)).toEqual([
+    "retry: 1000\n\n",
+    'event: position\nid: 6\ndata: {"id":6}\n\n',
+  ]);
 });
 
 test("a pattern gets every channel that matches and no other, replayed and live, in one order", async () => {
@@ -205,7 +208,7 @@ test("a gap is told of cleared and forgotten channels, and of ids that were neve
   const frames = async (path: string) => (await (await open(side, path)).take(3)).slice(1);
   expect(await frames("a?after=1")).toEqual([
     'event: gap\ndata: {"after":1,"lostTo":2}\n\n',
-    "id: 3\n\n",
+    'event: position\nid: 3\ndata: {"id":3}\n\n',
   ]);
   side.world.advance(8 * 86_400_000);
   messages.prune(side.world);
@@ -214,7 +217,7 @@ test("a gap is told of cleared and forgotten channels, and of ids that were neve
   expect(await told(4)).toEqual([expect.stringMatching(/^1-[23]$/), 4]);
   expect(await frames("a?after=99")).toEqual([
     'event: gap\ndata: {"after":99,"lostTo":4}\n\n',
-    "id: 4\n\n",
+    'event: position\nid: 4\ndata: {"id":4}\n\n',
   ]);
 });
 
@@ -435,8 +438,9 @@ async function subscriber(side: Side, begin: string) {
     got.includes(id) || gaps.some(({ after, lostTo }) => after < id && id <= lostTo);
   let client = await open(side, `a:*?${begin}`);
   async function readOne(): Promise<void> {
-    const text = /^data: (.*)$/m.exec((await client.next()) ?? "")?.[1];
-    if (text === undefined) return;
+    const each = (await client.next()) ?? "";
+    const text = /^data: (.*)$/m.exec(each)?.[1];
+    if (text === undefined || each.startsWith("event: position\n")) return;
     const data = JSON.parse(text);
     if (data.lostTo !== undefined) return void gaps.push(data);
     got.push(data.id);

@@ -263,7 +263,7 @@ const examples: Record<EventName, Example[]> = {
   "lock.acquire": [[held, "lock_acquire", "locked a for ada (fence 7)"]],
   "lock.extend": [[held, "lock_extend", "extended the lock a (fence 7)"]],
   "lock.release": [
-    [{ ...held, reason: "released" }, "lock_release", "unlocked a (fence 7)"],
+    [{ ...held, reason: "released" }, "lock_release", "unlocked a of ada (fence 7)"],
     [{ ...held, reason: "forced" }, "lock_release", "unlocked a (fence 7) by force: ada had it"],
     [{ ...held, reason: "expired" }, "cleanup", "freed the lock a of ada (fence 7): it expired"],
     [

@@ -307,7 +307,8 @@ test("after a restart every agent has two minutes to be heard from", () => {
   before.db.close();
   const world = makeWorld({}, file);
   world.advance(5 * dayMs);
-  const { round } = createReaper(world, () => new Set());
+  const { resume, round } = createReaper(world, () => new Set());
+  resume();
   for (let passed = 0; passed < silenceMs - 2_000; passed += 2_000) {
     round();
     world.advance(2_000);

@@ -19,7 +19,8 @@ const newFile = () => path.join(directory, `${files++}.db`);
 /** A daemon as far as liveness goes: what it is asked, and its rounds. */
 function makeWatch(world: TestWorld = makeWorld()) {
   const side = makeSide(world);
-  const { round } = createReaper(world, () => new Set());
+  const { resume, round } = createReaper(world, () => new Set());
+  resume();
   const { machine } = world;
 
   /** What one look at everything records. */

@@ -120,9 +120,9 @@ function isDead({ births }: Model, mark: Mark | undefined): boolean {
   return mark !== undefined && (mark.birth === undefined || births.get(mark.pid) !== mark.birth);
 }
 
-/** A process is looked at when the lock is had, not when it is asked for. */
-function nowOf({ births }: Model, mark: Mark | undefined): Mark | undefined {
-  return mark && { pid: mark.pid, birth: births.get(mark.pid) };
+/** A process as it is when somebody asks for a lock that is to live with it. */
+function markOf({ births }: Model, pid: number | undefined): Mark | undefined {
+  return pid === undefined ? undefined : { pid, birth: births.get(pid) };
 }
 
 function sweep(model: Model, name: string, { deadToo } = { deadToo: true }): void {
@@ -139,9 +139,8 @@ function take(
   name: string,
   { owner, ttl, mark }: Pick<Held, "owner" | "ttl" | "mark">,
 ) {
-  const seen = nowOf(model, mark);
-  if (isDead(model, seen)) return "invalid_input";
-  model.held.set(name, { owner, ttl, mark: seen, expiresAt: model.now + ttl });
+  if (isDead(model, mark)) return "invalid_input";
+  model.held.set(name, { owner, ttl, mark, expiresAt: model.now + ttl });
   return "ok";
 }
 
@@ -161,6 +160,7 @@ function serve(model: Model, name: string): void {
 function ruled(model: Model, asked: Request, waiter?: Waiter): string {
   const { name, owner, ttl } = asked;
   if (waiter) {
+    if (isDead(model, waiter.mark)) return (waiter.outcome = "invalid_input");
     model.lines.get(name)!.push(waiter);
     serve(model, name);
     return "waits";
@@ -171,7 +171,7 @@ function ruled(model: Model, asked: Request, waiter?: Waiter): string {
   const held = model.held.get(name);
   if (asked.do === "acquire") {
     if (held || model.lines.get(name)!.length > 0) return "held";
-    return take(model, name, { owner, ttl, mark: markOf(asked.pid) });
+    return take(model, name, { owner, ttl, mark: markOf(model, asked.pid) });
   }
   if (!held) return "not_found";
   if (asked.do !== "force" && held.owner !== owner) return "not_owner";
@@ -185,26 +185,20 @@ function ruled(model: Model, asked: Request, waiter?: Waiter): string {
   return "ok";
 }
 
-function markOf(pid: number | undefined): Mark | undefined {
-  return pid === undefined ? undefined : { pid, birth: undefined };
-}
-
 /** The same request in the world. */
 function real(world: World, asked: Request, waiter?: Waiter): string {
   const { name, owner, ttl } = asked;
   const caller = { id: owner, actor: owner };
   const pid = "pid" in asked && asked.pid !== undefined ? { pid: asked.pid } : {};
-  if (asked.do === "join" && waiter) {
-    waiter.real.place = lockQueue.join(world, {
-      input: { name, ttl, ...pid, timeout: asked.timeout },
-      caller,
-      isGone: () => waiter.isGone,
-      end: (outcome) => void waiter.real.outcomes.push(outcome),
-    });
-    return "waits";
-  }
   const fence = rows(world).find((row) => row.name === name)?.fence ?? 1_000_000;
   try {
+    if (asked.do === "join" && waiter) {
+      const end = (outcome: Lock | Fault) => void waiter.real.outcomes.push(outcome);
+      const input = { name, ttl, ...pid, timeout: asked.timeout };
+      const isGone = () => waiter.isGone;
+      waiter.real.place = lockQueue.join(world, { input, caller, isGone, end });
+      return "waits";
+    }
     if (asked.do === "acquire") locks.acquire(world, { name, ttl, ...pid }, caller);
     else if (asked.do === "extend") locks.extend(world, { name, ttl }, caller);
     else if (asked.do === "force") locks.release(world, { name, force: true }, caller);
@@ -213,8 +207,9 @@ function real(world: World, asked: Request, waiter?: Waiter): string {
     else locks.release(world, { name }, caller);
     return "ok";
   } catch (error) {
-    if (error instanceof Fault) return error.code;
-    throw error;
+    if (!(error instanceof Fault)) throw error;
+    waiter?.real.outcomes.push(error);
+    return error.code;
   }
 }
 
@@ -226,7 +221,14 @@ function ask({ model, world }: Pair, asked: Request): void {
   if (asked.do === "join") {
     const { owner, ttl, pid, timeout } = asked;
     const deadline = timeout === 0 ? Infinity : model.now + timeout;
-    waiter = { owner, ttl, mark: markOf(pid), deadline, isGone: false, real: { outcomes: [] } };
+    waiter = {
+      owner,
+      ttl,
+      mark: markOf(model, pid),
+      deadline,
+      isGone: false,
+      real: { outcomes: [] },
+    };
     model.everybody.push(waiter);
   }
   expect(real(world, asked, waiter), JSON.stringify(asked)).toBe(ruled(model, asked, waiter));

@@ -82,8 +82,10 @@ test("a lock is held for its holder too, and the refusal names who has it and fo
         waiting: 0,
       },
     });
-    expect(fault.message).toContain("db is held by team for 1m now; it lapses in 4m");
-    expect(fault.hint).toEndWith("port-daddy lock db --wait");
+    expect(fault.message).toContain(
+      "db is held by team, which is you, for 1m now; it lapses in 4m",
+    );
+    expect(fault.hint).toEndWith("port-daddy lock db --extend");
   }
 });
 
@@ -393,4 +395,41 @@ test("locks are listed by name, by owner and by pattern", () => {
   expect(names({ pattern: "b:*" })).toEqual(["b:x", "b:y"]);
   expect(names({ owner: "team" })).toEqual(["c"]);
   expect(names({ owner: "team", pattern: "b:*" })).toEqual([]);
+});
+
+test("a lock that lives with its process is extended while that lives, and is free when it has died", () => {
+  const world = makeWorld();
+  world.machine.processes.set(77, "boot/1");
+  const { fence } = locks.acquire(world, { name: "db", ttl: minute }, ada);
+  locks.extend(world, { name: "db", fence, pid: 77, whileAlive: true }, ada);
+  const before = told(world);
+  for (let round = 0; round < 10; round++) {
+    world.advance(minute / 2 + 1);
+    reap(world);
+  }
+  expect(locks.get(world, { name: "db" }).lock).toMatchObject({ fence, owner: ada.id });
+  expect(told(world)).toEqual(before);
+  world.machine.processes.delete(77);
+  reap(world);
+  expect(told(world)).toEqual([...before, "lock.release db pid_died"]);
+});
+
+test("who asked first is served first, in whatever order they come back to a daemon that restarted", () => {
+  const world = makeWorld();
+  locks.acquire(world, { name: "db" }, ada);
+  world.advance(minute);
+  const asked = { third: -1_000, first: -3_000, second: -2_000 };
+  const places = Object.entries(asked).map(([attempt, ago]) => {
+    const input = { name: "db", attempt, since: world.clock.now() + ago, timeout: 0 };
+    return { attempt, place: stand(world, input, { id: attempt, actor: attempt }) };
+  });
+  const order: string[] = [];
+  for (let holder = ada; order.length < 3;) {
+    locks.release(world, { name: "db" }, holder);
+    lockQueue.serve(world, "db");
+    const next = places.find(({ attempt, place }) => place.outcome && !order.includes(attempt))!;
+    order.push(next.attempt);
+    holder = { id: next.attempt, actor: next.attempt };
+  }
+  expect(order).toEqual(["first", "second", "third"]);
 });

@@ -95,10 +95,14 @@ export const whoami = command({
   flags: () => ({}),
   run({ flags: { json, quiet } }, { config, callerId, terminal }) {
     const caller = callerId();
-    const { agent } = config;
-    if (json) return terminal.out(toJson({ actor: agent ?? caller, agent: agent ?? null, caller }));
+    const { agent, owner } = config;
+    if (json)
+      return terminal.out(
+        toJson({ actor: agent ?? caller, agent: agent ?? null, owner: owner ?? null, caller }),
+      );
     terminal.out(agent ?? caller);
-    if (agent !== undefined && !quiet)
-      terminal.err(`the agent of PORT_DADDY_AGENT; without it: ${caller}`);
+    if (quiet) return;
+    if (agent !== undefined) terminal.err(`the agent of PORT_DADDY_AGENT; without it: ${caller}`);
+    if (owner !== undefined) terminal.err(`its locks are owned by ${owner} (PORT_DADDY_OWNER)`);
   },
 });

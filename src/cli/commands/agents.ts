@@ -1,11 +1,19 @@
 // agent register, heartbeat, unregister, show, run; agents.
 
+import type { Client } from "../../client/client.ts";
 import type { Agent } from "../../contract/entities.ts";
 import { Fault } from "../../contract/faults.ts";
 import { operations } from "../../contract/operations.ts";
 import { processBehind } from "../../system/caller.ts";
 import { command, type Context } from "../command.ts";
-import { NotStarted, prepare, requireProgram, type Program } from "../program.ts";
+import {
+  NotStarted,
+  pidAt,
+  prepare,
+  requireProgram,
+  warnUnlessAway,
+  type Program,
+} from "../program.ts";
 import { dateTime, plain, relative, table, toJson } from "../render.ts";
 
 /** What may be said of an agent beside its id. */
@@ -25,8 +33,7 @@ export const register = command({
     "port-daddy agent register ci --pid $$ --max-services 10",
   ],
   async run({ args: [id = ""], flags: { json, quiet, ...given } }, { config, daemon, terminal }) {
-    // At a daemon elsewhere, a pid of ours is none.
-    const pid = config.url === undefined ? { pid: processBehind(process.pid).pid } : {};
+    const pid = pidAt(config, processBehind(process.pid).pid);
     const answer = await daemon.call("registerAgent", { id, ...pid, ...given });
     if (json) return terminal.out(toJson(answer));
     if (quiet) return terminal.out(id);
@@ -96,10 +103,15 @@ export const run = command({
   async run({ args: [id = ""], program: words, flags }, context) {
     const { json: _, quiet: __, help: ___, ...given } = flags;
     const program = await startAs(id, words, given, context);
-    const beats = setInterval(() => void beat(id, context), beatEveryMs);
+    const running = context.runningDaemon();
+    const tell = (work: () => Promise<unknown>) => warnUnlessAway(context, work);
+    const beats = setInterval(
+      () => void tell(() => running.call("heartbeat", { id })),
+      beatEveryMs,
+    );
     const code = await program.ended;
     clearInterval(beats);
-    await ignoreFaults(context, () => context.daemon.call("unregisterAgent", { id }));
+    await tell(() => leaveAs(id, program, context));
     return code;
   },
 });
@@ -117,9 +129,10 @@ async function startAs(
   let program: Program | undefined;
   try {
     requireProgram(words);
+    const before = await findAgent(id, daemon);
+    if (before?.status === "active" && before.pid !== null) throw isThere(before);
     program = prepare(words, { PORT_DADDY_AGENT: id });
-    const pid = config.url === undefined ? { pid: program.pid } : {};
-    await daemon.call("registerAgent", { id, ...given, ...pid });
+    await daemon.call("registerAgent", { id, ...given, ...pidAt(config, program.pid) });
     program.begin();
     return program;
   } catch (error) {
@@ -128,25 +141,34 @@ async function startAs(
   }
 }
 
-function beat(id: string, context: Context): Promise<void> {
-  return ignoreFaults(context, () => context.daemon.call("heartbeat", { id }));
+function isThere({ id, pid }: Agent): Fault {
+  return new Fault("held", `The agent ${id} is there already, as process ${pid}`, {
+    details: { id, pid },
+    hint: `see it: port-daddy agent show ${id}`,
+  });
 }
 
-/** The program goes on, whatever becomes of the daemon; but what went wrong is told. */
-async function ignoreFaults({ terminal }: Context, ask: () => Promise<unknown>): Promise<void> {
-  try {
-    await ask();
-  } catch (error) {
-    if (!(error instanceof Fault)) throw error;
-    terminal.err(`warning: ${plain(error.message)}`);
-  }
+/** Unregisters the agent, unless another process goes by its name by now. */
+async function leaveAs(id: string, program: Program, { config, runningDaemon }: Context) {
+  const daemon = runningDaemon();
+  const agent = await findAgent(id, daemon);
+  const isOurs = agent && agent.pid === (pidAt(config, program.pid).pid ?? null);
+  // Its process has ended, so that it may be stale by now: then it holds nothing.
+  if (isOurs || agent?.status === "stale") await daemon.call("unregisterAgent", { id });
+}
+
+async function findAgent(id: string, daemon: Client): Promise<Agent | undefined> {
+  const { agents } = await daemon.call("agents", {});
+  return agents.find((agent) => agent.id === id);
 }
 
 export const agents = command({
   name: "agents",
+  aliases: ["agent list"],
   group: "Agents",
   summary: operations.agents.summary,
   flags: () => ({ status: operations.agents.input.status }),
+  examples: ["port-daddy agents --status active", "port-daddy agent list --quiet"],
   async run({ flags: { json, quiet, ...given } }, { daemon, terminal }) {
     const answer = await daemon.call("agents", given);
     if (json) return terminal.out(toJson(answer));

@@ -1,22 +1,12 @@
 // lock, unlock, locks.
 
-import type { Client } from "../../client/client.ts";
 import type { Lock } from "../../contract/entities.ts";
 import { Fault } from "../../contract/faults.ts";
 import { boolean, described } from "../../contract/fields.ts";
-import {
-  defaultTtlMs,
-  defaultWaitMs,
-  operations,
-  type InputOf,
-} from "../../contract/operations.ts";
+import { operations, standsInLine, type InputOf } from "../../contract/operations.ts";
 import { command, type Context, type Invocation } from "../command.ts";
-import { persist } from "../patience.ts";
-import { lostCode, NotStarted, prepare, requireProgram, type Program } from "../program.ts";
+import { acquire, giveBack, runLocked } from "../lease.ts";
 import { dateTime, plain, relative, table, toJson } from "../render.ts";
-
-/** How long an acquisition that does not wait is tried through a restart of the daemon. */
-const reachMs = 5_000;
 
 export const lock = command({
   name: "lock",
@@ -49,14 +39,17 @@ export const lock = command({
     if (program.length > 0) return runLocked(program, wanted, context);
     const acquired = extend
       ? await renew({ ...wanted, ...(fence !== undefined && { fence }) }, context)
-      : await acquire(wanted, given.wait ?? given.timeout !== undefined, context);
-    if (json) return context.terminal.out(toJson(acquired));
-    if (quiet) return context.terminal.out(String(acquired.fence));
-    context.terminal.out(acquiredSentence(acquired));
+      : await acquire(wanted, standsInLine(wanted), context);
+    const sentence = `${extend ? "Extended" : "Locked"} ${holding(acquired)}`;
+    try {
+      context.terminal.out(json ? toJson(acquired) : quiet ? String(acquired.fence) : sentence);
+    } catch (error) {
+      // Whoever cannot be told of it does not have it.
+      if (!extend) await giveBack(acquired, context);
+      throw error;
+    }
   },
 });
-
-type Wanted = Omit<InputOf<"lock">, "attempt">;
 
 /** Throws `invalid_input` for words that say two things: which of them is meant is not guessed at. */
 function refuseContradiction(
@@ -75,29 +68,6 @@ function refuseContradiction(
   if (said) throw new Fault("invalid_input", said[1], { hint: "see: port-daddy lock --help" });
 }
 
-/** Acquires a lock as one attempt, however often the daemon must be asked. */
-function acquire(
-  { timeout = defaultWaitMs, ...wanted }: Wanted,
-  wait: boolean,
-  context: Context,
-): Promise<Lock> {
-  const attempt = crypto.randomUUID();
-  const owner = wanted.owner ?? context.config.owner;
-  return persist(wait ? timeout || Infinity : reachMs, context, (daemon, leftMs, deadlineMs) =>
-    daemon.call(
-      "lock",
-      {
-        ...wanted,
-        ...(owner !== undefined && { owner }),
-        wait,
-        ...(wait && { timeout: timeout && leftMs }),
-        attempt,
-      },
-      { deadlineMs },
-    ),
-  );
-}
-
 /** Extends a lock that is ours, by the same names as it was acquired. */
 function renew(wanted: InputOf<"extendLock">, { config, daemon }: Context): Promise<Lock> {
   const owner = wanted.owner ?? config.owner;
@@ -107,115 +77,9 @@ function renew(wanted: InputOf<"extendLock">, { config, daemon }: Context): Prom
   });
 }
 
-function acquiredSentence({ name, owner, fence, expiresAt }: Lock): string {
+function holding({ name, owner, fence, expiresAt }: Lock): string {
   const lapse = relative(expiresAt, Date.now());
-  return `Locked ${name} for ${plain(owner)} (fence ${fence}); it lapses ${lapse} unless unlocked`;
-}
-
-/** Runs a program for as long as we have the lock, and returns its exit code. */
-async function runLocked(words: string[], wanted: Wanted, context: Context): Promise<number> {
-  const { lock, program } = await startLocked(words, wanted, context);
-  const lease = createLease(lock, wanted.ttl ?? defaultTtlMs, context);
-  const isLost = await Promise.race([program.ended.then(() => false), lease.lost.then(() => true)]);
-  if (isLost) {
-    context.terminal.err(`error: the lock ${lock.name} was lost; ending the command`);
-    await program.end();
-    return lostCode;
-  }
-  lease.end();
-  await unlockQuietly(lock, context);
-  return program.ended;
-}
-
-/** Acquires the lock for the program, which begins when it is its own. Throws `NotStarted` with what prevented it. */
-async function startLocked(
-  words: string[],
-  wanted: Wanted,
-  context: Context,
-): Promise<{ lock: Lock; program: Program }> {
-  let [lock, program]: [Lock?, Program?] = [];
-  try {
-    requireProgram(words);
-    // Ours until the program has it: should we die on the way, it is free again.
-    lock = await acquire({ ...wanted, pid: process.pid }, wanted.wait ?? true, context);
-    const { name, owner, fence } = lock;
-    program = prepare(words, { PORT_DADDY_LOCK: name, PORT_DADDY_FENCE: String(fence) });
-    await context.daemon.call("extendLock", { name, owner, fence, pid: program.pid });
-    program.begin();
-    return { lock, program };
-  } catch (error) {
-    await program?.end();
-    if (lock) await unlockQuietly(lock, context);
-    throw new NotStarted(error);
-  }
-}
-
-/** How many renewals a lease has time for, so that one may fail. */
-const renewalsPerTtl = 3;
-
-/** How soon a loss is noticed, and a renewal that failed is tried again; sooner for a short lease. */
-const lookEveryMs = 2_000;
-
-/** Keeps a lock until it is ended. `lost` resolves when the daemon says so, or when it lapsed without a renewal. */
-function createLease(
-  { name, owner, fence }: Lock,
-  ttl: number,
-  { daemon, runningDaemon }: Context,
-) {
-  const { promise: lost, resolve: lose } = Promise.withResolvers<void>();
-  const end = new AbortController();
-  let renewedAt = performance.now();
-  async function look(): Promise<void> {
-    const askedAt = performance.now();
-    const deadlineMs = Math.max(1, renewedAt + ttl - askedAt);
-    const [age, third] = [askedAt - renewedAt, ttl / renewalsPerTtl];
-    // One that was stopped by somebody is started only when the lock would be lost otherwise.
-    const asked = age < 2 * third ? runningDaemon() : daemon;
-    if (age >= third) {
-      await asked.call("extendLock", { name, owner, fence, ttl }, { deadlineMs });
-      renewedAt = askedAt;
-    } else {
-      const { lock } = await asked.call("lockState", { name }, { deadlineMs });
-      if (lock?.fence !== fence) lose();
-    }
-  }
-  async function keep(): Promise<void> {
-    while (true) {
-      await Bun.sleep(Math.min(lookEveryMs, ttl / renewalsPerTtl / 2));
-      if (end.signal.aborted) return;
-      try {
-        await look();
-      } catch (error) {
-        // A daemon that is away is no loss by itself.
-        if (isRefusal(error) || performance.now() >= renewedAt + ttl) lose();
-      }
-    }
-  }
-  void keep();
-  return { lost, end: () => end.abort() };
-}
-
-function isRefusal(error: unknown): boolean {
-  return error instanceof Fault && (error.code === "not_owner" || error.code === "not_found");
-}
-
-/** Frees a lock whose command has ended. Where that fails, its process is gone: the daemon frees it by itself. */
-async function unlockQuietly(lock: Lock, { daemon, terminal }: Context): Promise<void> {
-  const { name, owner, fence } = lock;
-  try {
-    await daemon.call("unlock", { name, owner, fence });
-  } catch (error) {
-    if (!(error instanceof Fault)) throw error;
-    if (isRefusal(error) && (await hasEndedWithProcess(lock, daemon))) return;
-    terminal.err(`warning: ${plain(error.message)}`);
-  }
-}
-
-/** Whether the daemon saw the process end before we told it, and has freed the lock for that: nothing was lost. */
-async function hasEndedWithProcess({ name, fence }: Lock, daemon: Client): Promise<boolean> {
-  const { entries } = await daemon.call("activity", { targetId: name, action: "cleanup" });
-  const own = entries.find(({ metadata }) => metadata["fence"] === fence);
-  return own?.metadata["reason"] === "pid_died";
+  return `${name} for ${plain(owner)} (fence ${fence}); it lapses ${lapse} unless extended`;
 }
 
 export const unlock = command({
@@ -260,7 +124,7 @@ export const locks = command({
     if (quiet) return answer.locks.forEach(({ name }) => terminal.out(name));
     if (answer.count === 0)
       return terminal.err(
-        pattern === undefined ? "No lock is held" : `No lock that matches ${pattern} is held`,
+        `No lock${pattern === undefined ? "" : ` that matches ${pattern}`} is held${given.owner === undefined ? "" : ` by ${given.owner}`}`,
       );
     const now = Date.now();
     terminal.out(

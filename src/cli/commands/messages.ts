@@ -2,9 +2,10 @@
 
 import type { Message } from "../../contract/entities.ts";
 import { Fault } from "../../contract/faults.ts";
-import { boolean, described, integer } from "../../contract/fields.ts";
+import { boolean, described, integer, waitSpan } from "../../contract/fields.ts";
 import { parseJson } from "../../contract/json.ts";
 import { operations } from "../../contract/operations.ts";
+import { tenYearsMs } from "../../contract/values.ts";
 import { command, type Context } from "../command.ts";
 import { tellAway, untilEnd } from "../following.ts";
 import { plain, plural, relative, table, toJson } from "../render.ts";
@@ -25,7 +26,10 @@ export const pub = command({
   ],
   async run({ args: [channel = "", text = ""], flags: { json, quiet, ...given } }, context) {
     const { daemon, terminal } = context;
-    const payload = payloadOf(text === "-" ? await terminal.input() : text);
+    const said = text === "-" ? await terminal.input() : text;
+    const payload = payloadOf(said);
+    if (typeof payload === "string" && /^\s*[{[]/.test(payload) && !quiet)
+      terminal.err("note: this is not JSON that comes back as it is, so it was sent as text");
     const answer = await daemon.call("publish", { channel, payload, ...given });
     if (json) return terminal.out(toJson(answer));
     if (quiet) return terminal.out(String(answer.id));
@@ -38,15 +42,20 @@ export const pub = command({
 export function payloadOf(text: string): unknown {
   try {
     const value = parseJson(text);
-    return numbersOf(text).every(isExact) ? value : text;
+    const bare = text.replace(/"(?:[^"\\]|\\.)*"/g, '""');
+    const numbers = bare.match(/-?\d[\d.eE+-]*/g) ?? [];
+    const keys = bare.match(/""\s*:/g) ?? [];
+    return numbers.every(isExact) && keys.length === countKeys(value) ? value : text;
   } catch {
     return text;
   }
 }
 
-/** The numbers in a text that is JSON, as they are written there. */
-function numbersOf(json: string): string[] {
-  return json.replace(/"(?:[^"\\]|\\.)*"/g, '""').match(/-?\d[\d.eE+-]*/g) ?? [];
+/** How many keys a value has, all told: of one that was given twice, one is left. */
+function countKeys(value: unknown): number {
+  if (typeof value !== "object" || value === null) return 0;
+  const own = Array.isArray(value) ? 0 : Object.keys(value).length;
+  return Object.values(value).reduce((sum: number, each) => sum + countKeys(each), own);
 }
 
 /** Whether a number means the same after it was one of ours: 12345678901234567890 does not. */
@@ -73,11 +82,12 @@ export const sub = command({
     after: described(operations.subscribe.input.after, "Begin after the message of this id"),
     last: operations.subscribe.input.last,
     count: integer({ summary: "End after n messages", min: 1, max: Number.MAX_SAFE_INTEGER }),
-    timeout: described(
-      operations.lock.input.timeout,
-      "End after this long; with --count, that is a failure",
-    ),
-    envelope: boolean({ summary: "With --json: also id, channel, sender and instants" }),
+    timeout: waitSpan({
+      summary: "End after this long; with --count, that is a failure",
+      min: 1,
+      max: tenYearsMs,
+    }),
+    envelope: boolean({ summary: "As JSON with id, channel, sender and instants" }),
   }),
   examples: [
     "port-daddy sub 'build:*'",
@@ -89,26 +99,34 @@ export const sub = command({
     const { daemon, terminal } = context;
     if (after !== undefined && last !== undefined)
       throw new Fault("invalid_input", "--after and --last exclude each other");
-    const signal = untilEnd(timeout || undefined);
+    const signal = untilEnd(timeout);
     const input = {
       channel,
       ...(after !== undefined && { after }),
       ...(last !== undefined && { last }),
     };
+    if (terminal.isInteractive && !quiet) terminal.err(`subscribed to ${channel}; Ctrl-C ends it`);
     let seen = 0;
     const onAway = quiet ? () => {} : tellAway(context);
     for await (const { event, data } of daemon.follow("subscribe", input, { signal, onAway })) {
-      if (event === "gap") tellGap(context);
+      if (event === "gap") tellGap(data as Gap, context);
       if (event !== "message") continue;
       terminal.out(messageLine(data as Message, flags));
       if (++seen >= count) return;
     }
-    if (seen < count && count < Infinity && timeout) throw tooFew(channel, seen, count);
+    // Ended by its time, and not because nobody reads it any more.
+    const isLate = signal.reason instanceof DOMException && signal.reason.name === "TimeoutError";
+    if (isLate && count < Infinity) throw tooFew(channel, seen, count);
   },
 });
 
-function tellGap({ terminal }: Context): void {
-  terminal.err("gap: some messages since then are no longer there");
+type Gap = { after: number; lostTo?: number };
+
+function tellGap({ after, lostTo }: Gap, { terminal }: Context): void {
+  if (lostTo !== undefined && lostTo < after)
+    return terminal.err(`gap: no message has had the id ${after} yet; the newest is ${lostTo}`);
+  const end = lostTo === undefined ? "" : `, up to ${lostTo},`;
+  terminal.err(`gap: some messages after ${after}${end} are no longer there`);
 }
 
 function tooFew(channel: string, seen: number, count: number): Fault {
@@ -130,7 +148,8 @@ type Form = {
 
 /** `[2026-11-22T15:48:07Z] {"status":"ready"}`; the payload alone where that is wanted. */
 function messageLine(message: Message, { json, quiet, envelope }: Form): string {
-  if (json) return toJson(envelope ? message : message.payload);
+  if (envelope) return toJson(message);
+  if (json) return toJson(message.payload);
   const { payload, createdAt } = message;
   const text = typeof payload === "string" ? plain(payload) : toJson(payload);
   return quiet ? text : `[${new Date(createdAt).toISOString().slice(0, 19)}Z] ${text}`;
@@ -153,7 +172,7 @@ export const messages = command({
     if (clear) return clearChannel(channel, flags, context);
     const answer = await daemon.call("messages", { channel, ...given });
     if (json) return terminal.out(toJson(answer));
-    if (answer.gap) tellGap(context);
+    if (answer.gap) tellGap({ after: flags.after ?? 0 }, context);
     for (const message of answer.messages) terminal.out(messageLine(message, { quiet }));
     if (answer.count === 0 && !quiet) terminal.err(`No messages in ${channel}`);
   },
@@ -175,7 +194,10 @@ export const channels = command({
     const answer = await daemon.call("channels", pattern === undefined ? {} : { pattern });
     if (json) return terminal.out(toJson(answer));
     if (quiet) return answer.channels.forEach(({ channel }) => terminal.out(channel));
-    if (answer.count === 0) return terminal.err("No channel has messages or subscribers");
+    if (answer.count === 0)
+      return terminal.err(
+        pattern === undefined ? "No channel has messages" : `No channel matches ${pattern}`,
+      );
     const now = Date.now();
     terminal.out(
       table(
