@@ -1,5 +1,6 @@
 // Every setting, its default and its environment variable. Nothing else reads the environment.
 
+import type * as net from "node:net";
 import * as path from "node:path";
 import * as duration from "./contract/duration.ts";
 import { lockOwner } from "./contract/entities.ts";
@@ -49,6 +50,41 @@ const retention: Field<{ ms: number; rows: number }> = {
     return ms && rows ? { ms, rows } : undefined;
   },
 };
+
+/** Where webhooks may go beside the public internet: names, and networks of addresses. */
+export type WebhookAllow = { hosts: ReadonlySet<string>; addresses: net.BlockList };
+
+function nothingAllowed(): { hosts: Set<string>; addresses: net.BlockList } {
+  return { hosts: new Set(), addresses: new (nodeNet().BlockList)() };
+}
+
+const webhookAllow: Field<WebhookAllow> = {
+  ...text({ summary: "Hosts and networks", max: 4000 }),
+  expects:
+    "host names, addresses or networks with commas between them, such as ci.local,127.0.0.1,10.0.0.0/8",
+  accept(value) {
+    const allowed = nothingAllowed();
+    const isAllFine = String(value)
+      .split(",")
+      .every((entry) => allow(allowed, entry.trim()));
+    return isAllFine ? allowed : undefined;
+  },
+};
+
+/** Takes an entry in; false where it is none. */
+function allow(to: ReturnType<typeof nothingAllowed>, entry: string): boolean {
+  const [address = "", prefix] = entry.replace(/^\[(.*)\]$/, "$1").split("/");
+  const family = nodeNet().isIP(address);
+  if (family === 0) {
+    const isName = prefix === undefined && /^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$/.test(address);
+    if (isName) to.hosts.add(address.toLowerCase());
+    return isName;
+  }
+  const bits = prefix === undefined ? (family === 4 ? 32 : 128) : Number(prefix);
+  if (!Number.isInteger(bits) || bits < 0 || bits > (family === 4 ? 32 : 128)) return false;
+  to.addresses.addSubnet(address, bits, family === 4 ? "ipv4" : "ipv6");
+  return true;
+}
 
 const anyText = text({ summary: "", max: 4096 });
 
@@ -113,6 +149,10 @@ export const settings = {
     byDefault: "7d,1000",
     field: retention,
   },
+  PORT_DADDY_WEBHOOK_ALLOW: {
+    summary: "Hosts and networks that webhooks may go to though they are not public",
+    field: webhookAllow,
+  },
   PORT_DADDY_LOG_LEVEL: {
     summary: "How much the daemon writes to its log: error, warn or info",
     byDefault: "info",
@@ -142,6 +182,7 @@ export type Config = {
   graceMs: number;
   activityRetention: { ms: number; rows: number };
   messageRetention: { ms: number; rows: number };
+  webhookAllow: WebhookAllow;
   logLevel: LogLevel;
   /** The settings that were set by somebody, rather than by default. */
   explicit: ReadonlySet<SettingName>;
@@ -185,6 +226,7 @@ export function readConfig(env: Environment = process.env): Config {
     graceMs: read("PORT_DADDY_GRACE")!,
     activityRetention: read("PORT_DADDY_ACTIVITY_RETENTION")!,
     messageRetention: read("PORT_DADDY_MESSAGE_RETENTION")!,
+    webhookAllow: read("PORT_DADDY_WEBHOOK_ALLOW") ?? nothingAllowed(),
     logLevel: read("PORT_DADDY_LOG_LEVEL")!,
     explicit,
   };
@@ -260,6 +302,10 @@ export function childEnvironment(
 export function forceColour(): void {
   process.env["FORCE_COLOR"] = "1";
   delete process.env["NO_COLOR"];
+}
+
+function nodeNet(): typeof net {
+  return process.getBuiltinModule("node:net");
 }
 
 /** Loaded where it is needed: it takes a noticeable part of a command's time, and most need none of it. */

@@ -5,6 +5,7 @@ import type { Config } from "./config.ts";
 import type { ProcessInfo } from "./contract/entities.ts";
 import type { LockQueue } from "./domain/lockQueue.ts";
 import type { RememberedPorts } from "./domain/ports.ts";
+import type { WebhookIndex } from "./domain/webhooks.ts";
 import type { Database } from "./store/database.ts";
 import type { Clock, Journal } from "./store/journal.ts";
 import type { Sequences } from "./store/sequences.ts";
@@ -18,6 +19,7 @@ export type World = {
   sequences: Sequences;
   rememberedPorts: RememberedPorts;
   lockQueue: LockQueue;
+  webhooks: WebhookIndex;
 };
 
 /** What the machine says about ports and processes at this moment. All of it is synchronous. */

@@ -5,9 +5,11 @@ import { expect } from "bun:test";
 import { build } from "../src/build.ts";
 import { check, type Field } from "../src/contract/fields.ts";
 import { operations, routePattern, type Operation } from "../src/contract/operations.ts";
+import { createCourier } from "../src/daemon/courier.ts";
 import { createFeeds } from "../src/daemon/feeds.ts";
 import { createLog } from "../src/daemon/log.ts";
 import { createPresence } from "../src/daemon/presence.ts";
+import type { Send } from "../src/daemon/sending.ts";
 import { createStreams } from "../src/daemon/streams.ts";
 import * as agents from "../src/domain/agents.ts";
 import type { Daemon } from "../src/daemon/daemon.ts";
@@ -34,6 +36,10 @@ export type Side = ReturnType<typeof makeSide>;
 export function makeSide(world: TestWorld = makeWorld(), transport: "socket" | "tcp" = "socket") {
   const stops: string[] = [];
   const stopping = new AbortController();
+  /** Where deliveries of webhooks go; a test may put another in its place. */
+  const post: { send: Send } = {
+    send: async () => ({ httpStatus: 200, durationMs: 1, response: "", error: null }),
+  };
   const daemon: Daemon = {
     world,
     build,
@@ -50,6 +56,12 @@ export function makeSide(world: TestWorld = makeWorld(), transport: "socket" | "
     ),
     streams: createStreams((error) => world.reported.push(error)),
     feeds: createFeeds(world),
+    courier: createCourier(
+      world,
+      (...delivery) => post.send(...delivery),
+      (error) => world.reported.push(error),
+    ),
+    checkTarget: async () => {},
     stopping: stopping.signal,
     stop: (reason) => void stops.push(reason),
     stopped: Promise.resolve(),
@@ -91,7 +103,7 @@ export function makeSide(world: TestWorld = makeWorld(), transport: "socket" | "
     return world.journal.since(id).map(({ event, targetId }) => `${event} ${targetId}`);
   }
 
-  return { world, daemon, app, request, play, stops, stopping, eventsSince };
+  return { world, daemon, post, app, request, play, stops, stopping, eventsSince };
 }
 
 /** An answer that is not what the table declares makes OpenAPI, the client's types and the docs untrue. */

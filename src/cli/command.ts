@@ -7,7 +7,7 @@ import { boolean, type Field, type Shape, type ValueOf } from "../contract/field
 import type { Terminal } from "./terminal.ts";
 
 /** The headings of help, in order. */
-export const groups = ["Services", "Coordination", "Agents", "Daemon"] as const;
+export const groups = ["Services", "Coordination", "Agents", "Webhooks", "Daemon"] as const;
 
 export type Context = {
   config: Config;

@@ -28,7 +28,7 @@ import {
   pid,
   port,
 } from "./values.ts";
-import { events } from "./events.ts";
+import { events, webhookEvents } from "./events.ts";
 import { loopbackNames } from "./loopback.ts";
 import { matcher } from "./pattern.ts";
 
@@ -339,17 +339,84 @@ export const unregistered = record(
 );
 export type Unregistered = ValueOf<typeof unregistered>;
 
-/** A pattern of events that can happen: one that none matches is a slip. */
-export const eventPattern: Field<string> = {
-  ...pattern,
-  summary: "Only these events, such as lock.*",
-  expects: `an event or a pattern of events: ${Object.keys(events).join(", ")}`,
-  accept(value, name) {
-    const accepted = pattern.accept(value, name);
-    const isAny = accepted !== undefined && Object.keys(events).some(matcher(accepted));
-    return isAny ? accepted : undefined;
+/** A pattern of events; one that none of those matches is a slip. */
+function eventPatternOf(names: readonly string[], summary: string): Field<string> {
+  return {
+    ...pattern,
+    summary,
+    expects: `an event, or a pattern of events such as lock.*: ${names.join(", ")}`,
+    accept(value, name) {
+      const accepted = pattern.accept(value, name);
+      return accepted !== undefined && names.some(matcher(accepted)) ? accepted : undefined;
+    },
+  };
+}
+
+export const eventPattern = eventPatternOf(
+  Object.keys(events),
+  "Only these events, such as lock.*",
+);
+export const webhookEvent = eventPatternOf(webhookEvents, "An event, or a pattern of events");
+
+export const webhookId = text({
+  summary: "A webhook",
+  max: 40,
+  pattern: "^[0-9a-f-]{1,40}$",
+  placeholder: "<id>",
+  expects: "a webhook's id, as it was answered when it was added",
+});
+
+export const webhookUrl = url({ summary: "Where it goes", schemes: ["http", "https"] });
+
+/** A secret is told to us and never again by us. */
+export const webhookSecret = text({ summary: "What signatures are made with", max: 200 });
+
+export const webhook = record(
+  {
+    id: webhookId,
+    url: webhookUrl,
+    events: list(webhookEvent, { summary: "The events it is for", max: 50 }),
+    filter: nullable(described(pattern, "Only of targets that match")),
+    active: boolean({ summary: "Whether it is switched on" }),
+    hasSecret: boolean({ summary: "Whether what is sent is signed" }),
+    paused: nullable(text({ summary: "Why nothing is sent at the moment", max: 1000 })),
+    pending: total("How many deliveries are still to be made"),
+    dropped: total("How many events went by while it was paused"),
+    createdAt: instant,
   },
-};
+  { summary: "A webhook" },
+);
+export type Webhook = ValueOf<typeof webhook>;
+
+export const deliveryStatus = oneOf({
+  summary: "Still to be made, made, or given up",
+  values: ["pending", "delivered", "failed"],
+});
+export type DeliveryStatus = ValueOf<typeof deliveryStatus>;
+
+/** How much of a receiver's answer is kept. */
+export const maxResponseCharacters = 1_000;
+
+export const delivery = record(
+  {
+    id: text({ summary: "As in X-PortDaddy-Delivery", max: 40 }),
+    event: text({ summary: "The event", max: 100 }),
+    targetId: text({ summary: "What it happened to", max: 200 }),
+    status: deliveryStatus,
+    attempts: total("How often it was tried"),
+    httpStatus: nullable(integer({ summary: "The last answer's status", min: 100, max: 999 })),
+    durationMs: nullable(total("How long the last attempt took")),
+    response: nullable(
+      text({ summary: "The beginning of the last answer", min: 0, max: maxResponseCharacters }),
+    ),
+    error: nullable(text({ summary: "Why the last attempt failed", max: 1000 })),
+    createdAt: instant,
+    nextAttemptAt: nullable(described(instant, "When it is tried next")),
+    finishedAt: nullable(instant),
+  },
+  { summary: "A delivery of an event to a webhook" },
+);
+export type Delivery = ValueOf<typeof delivery>;
 
 export const activityEntry = record(
   {

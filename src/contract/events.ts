@@ -1,7 +1,7 @@
 // What can happen: one row an event. The row of an event in the database is the activity log, the replay of streams
 // and what webhook deliveries are made from.
 
-import type { Agent, Claimed, Lock } from "./entities.ts";
+import type { Agent, Claimed, Lock, Webhook } from "./entities.ts";
 import * as duration from "./duration.ts";
 
 /** Why a claim ended. What the daemon ended by itself is logged as `cleanup`, with this as the reason. */
@@ -36,11 +36,19 @@ export type EventData = {
   /** `forgotten`: it had been stale for long. */
   "agent.unregister": { reason: "asked" | "forgotten" };
   "agent.stale": { reason: "silent" | "pid_died"; lastHeartbeatAt: number };
+  "webhook.add": Pick<Webhook, "url" | "events">;
+  "webhook.update": Pick<Webhook, "url" | "events" | "active">;
+  "webhook.remove": Pick<Webhook, "url">;
+  "webhook.pause": { reason: string };
+  "webhook.resume": { dropped: number };
   "daemon.start": { version: string; pid: number; port: number | null };
   "daemon.stop": { version: string; uptimeMs: number };
 };
 
 export type EventName = keyof EventData;
+
+/** What a webhook is sent when somebody tests it. */
+export const testEvent = "webhook.test";
 
 type EventRow<D> = {
   summary: string;
@@ -180,6 +188,36 @@ export const events: { [N in EventName]: EventRow<EventData[N]> } = {
         : `marked the agent ${id} as stale: its process has died`,
     webhook: true,
   },
+  "webhook.add": {
+    summary: "Webhook was added",
+    action: "webhook_add",
+    sentence: (id, { url }) => `added the webhook ${id} to ${url}`,
+    webhook: false,
+  },
+  "webhook.update": {
+    summary: "Webhook was updated",
+    action: "webhook_update",
+    sentence: (id) => `updated the webhook ${id}`,
+    webhook: false,
+  },
+  "webhook.remove": {
+    summary: "Webhook was removed",
+    action: "webhook_remove",
+    sentence: (id, { url }) => `removed the webhook ${id} to ${url}`,
+    webhook: false,
+  },
+  "webhook.pause": {
+    summary: "Webhook was paused",
+    action: "webhook_pause",
+    sentence: (id, { reason }) => `paused the webhook ${id}: ${reason}`,
+    webhook: false,
+  },
+  "webhook.resume": {
+    summary: "Webhook was resumed",
+    action: "webhook_resume",
+    sentence: (id, { dropped }) => `resumed the webhook ${id}, which missed ${dropped} events`,
+    webhook: false,
+  },
   "daemon.start": {
     summary: "Daemon started",
     action: "daemon_start",
@@ -193,6 +231,11 @@ export const events: { [N in EventName]: EventRow<EventData[N]> } = {
     webhook: true,
   },
 };
+
+/** The names of the events that webhooks can ask for. */
+export const webhookEvents = (Object.keys(events) as EventName[]).filter(
+  (name) => events[name].webhook,
+);
 
 export function actionOf<N extends EventName>(name: N, data: EventData[N]): string {
   const { action } = events[name];

@@ -9,6 +9,7 @@ import {
   integer,
   list,
   map,
+  nullable,
   object,
   oneOf,
   optional,
@@ -132,6 +133,16 @@ const claimInput = () => ({
   metadata: optional(
     object({ summary: "Anything else worth keeping", maxBytes: entities.maxMetadataBytes }),
   ),
+});
+
+/** What a webhook may say beside its URL; given again, it replaces what was there. */
+const webhookInput = () => ({
+  events: optional(
+    list(entities.webhookEvent, { summary: "The events it is for (all)", min: 1, max: 50 }),
+  ),
+  filter: optional(nullable(described(pattern, "Only of targets that match; null for all"))),
+  secret: optional(nullable(described(entities.webhookSecret, "Sign with it; null for not"))),
+  active: optional(boolean({ summary: "Whether it is switched on (true)" })),
 });
 
 export const operations = {
@@ -567,6 +578,105 @@ export const operations = {
     summary: "Get agent details",
     input: () => ({ id: agentId }),
     output: () => entities.agent,
+  }),
+
+  webhookEvents: operation({
+    method: "GET",
+    path: "/webhooks/events",
+    group: "Webhooks",
+    summary: "List available events",
+    input: () => ({}),
+    output: () =>
+      record(
+        {
+          events: list(
+            record(
+              { event: name("Its name"), summary: name("What it means") },
+              { summary: "An event" },
+            ),
+            { summary: "The events a webhook can be for", max: 100 },
+          ),
+        },
+        { summary: "The events" },
+      ),
+  }),
+  addWebhook: operation({
+    method: "POST",
+    path: "/webhooks",
+    group: "Webhooks",
+    summary: "Register webhook",
+    input: () => ({ url: entities.webhookUrl, ...webhookInput() }),
+    output: () => entities.webhook,
+  }),
+  webhooks: operation({
+    method: "GET",
+    path: "/webhooks",
+    group: "Webhooks",
+    summary: "List webhooks",
+    input: () => ({}),
+    output: () =>
+      record(
+        { webhooks: list(entities.webhook, { summary: "Oldest first", max: 100_000 }), count },
+        { summary: "The webhooks" },
+      ),
+  }),
+  webhook: operation({
+    method: "GET",
+    path: "/webhooks/:id",
+    group: "Webhooks",
+    summary: "Get webhook details",
+    input: () => ({ id: entities.webhookId }),
+    output: () => entities.webhook,
+  }),
+  updateWebhook: operation({
+    method: "PUT",
+    path: "/webhooks/:id",
+    group: "Webhooks",
+    summary: "Update webhook; resumes one that is paused",
+    input: () => ({
+      id: entities.webhookId,
+      url: optional(entities.webhookUrl),
+      ...webhookInput(),
+    }),
+    output: () => entities.webhook,
+  }),
+  removeWebhook: operation({
+    method: "DELETE",
+    path: "/webhooks/:id",
+    group: "Webhooks",
+    summary: "Delete webhook",
+    input: () => ({ id: entities.webhookId }),
+    output: () =>
+      record({ removed: boolean({ summary: "Always true" }) }, { summary: "It is gone" }),
+  }),
+  testWebhook: operation({
+    method: "POST",
+    path: "/webhooks/:id/test",
+    group: "Webhooks",
+    summary: "Send test payload at once; where it arrives, a paused webhook is resumed",
+    input: () => ({ id: entities.webhookId }),
+    output: () => entities.delivery,
+  }),
+  deliveries: operation({
+    method: "GET",
+    path: "/webhooks/:id/deliveries",
+    group: "Webhooks",
+    summary: "Delivery history",
+    input: () => ({
+      id: entities.webhookId,
+      status: optional(described(entities.deliveryStatus, "Only those of this status")),
+      limit: optional(
+        integer({ summary: `At most this many (${defaultEntries})`, min: 1, max: 1000 }),
+      ),
+    }),
+    output: () =>
+      record(
+        {
+          deliveries: list(entities.delivery, { summary: "Newest first", max: 1000 }),
+          count,
+        },
+        { summary: "The deliveries" },
+      ),
   }),
 };
 

@@ -9,6 +9,7 @@ import { Fault } from "../contract/faults.ts";
 import * as activity from "../domain/activity.ts";
 import * as agents from "../domain/agents.ts";
 import * as messages from "../domain/messages.ts";
+import * as webhooks from "../domain/webhooks.ts";
 import * as database from "../store/database.ts";
 import { tryLock, type Lock } from "../system/lock.ts";
 import * as paths from "../system/paths.ts";
@@ -21,12 +22,15 @@ import {
   type SocketServer,
 } from "./address.ts";
 import { createAlarm, type Alarm } from "./alarm.ts";
+import { createCourier, type Courier } from "./courier.ts";
 import { createFeeds, type Feeds } from "./feeds.ts";
 import { createLog, type Log } from "./log.ts";
 import { createPresence, type Presence } from "./presence.ts";
 import { createProbe } from "./probe.ts";
 import { createReaper, pruneEveryMs, reapEveryMs, type Reaper } from "./reaper.ts";
+import { createSend } from "./sending.ts";
 import { answerHeaders, createApp } from "./server.ts";
+import { checkTarget, resolveAll, type TargetRules } from "./targets.ts";
 import { createStreams, heartbeatEveryMs, type Streams } from "./streams.ts";
 import { createWorld } from "./world.ts";
 
@@ -45,6 +49,9 @@ export type Daemon = {
   alarm: Alarm;
   presence: Presence;
   streams: Streams;
+  courier: Courier;
+  /** Throws where a webhook may not go to a URL. */
+  checkTarget(url: string): Promise<void>;
   feeds: Feeds;
   /** Aborted when the daemon begins to stop: whoever waits is told. */
   stopping: AbortSignal;
@@ -56,6 +63,9 @@ export type Daemon = {
 
 /** How long requests under way may take to end when the daemon stops, and once more until they are cut off. */
 const drainMs = 2_000;
+
+/** How long deliveries may still be made. */
+const courierMs = 2_000;
 
 /** A command that looks whether a daemon runs holds the lock for a moment. */
 const lockAttempts = 5;
@@ -113,6 +123,11 @@ async function open(config: Config, log: Log, undo: (() => unknown)[]): Promise<
   const reaper = createReaper(world, presence.agents);
   const stopping = new AbortController();
   const { promise: stopped, resolve: setStopped } = Promise.withResolvers<void>();
+  const targetRules = (): TargetRules => ({
+    allow: config.webhookAllow,
+    ownPorts: new Set(daemon.port === undefined ? [] : [daemon.port]),
+    resolve: resolveAll,
+  });
   let stopTimers = () => {};
   const daemon: Daemon = {
     world,
@@ -126,6 +141,8 @@ async function open(config: Config, log: Log, undo: (() => unknown)[]): Promise<
     alarm: createAlarm(world, reaper.catchUp, log.failure),
     presence,
     streams: createStreams(log.failure),
+    courier: createCourier(world, createSend(targetRules, clock.now), log.failure),
+    checkTarget: (url) => checkTarget(url, targetRules()),
     feeds: createFeeds(world),
     stopping: stopping.signal,
     stop(reason) {
@@ -157,6 +174,7 @@ async function open(config: Config, log: Log, undo: (() => unknown)[]): Promise<
   });
   const inode = inodeOf(file);
   const isInPlace = () => held.isInPlace() && inodeOf(file) === inode;
+  daemon.courier.start();
   stopTimers = startTimers(daemon, reaper, () => keepPlace(daemon, isInPlace, socket));
   log.info(
     `port-daddy ${build.version} (${build.codeHash}) started, pid ${process.pid}, state ${config.home}`,
@@ -168,7 +186,7 @@ async function open(config: Config, log: Log, undo: (() => unknown)[]): Promise<
 
 /** Closes everything, each step also where the one before it failed: a full disk must not keep a daemon alive. */
 async function close(
-  { world, build, log, startedAt, streams }: Daemon,
+  { world, build, log, startedAt, streams, courier }: Daemon,
   servers: { stop(isAbrupt?: boolean): Promise<void> }[],
   held: Lock,
 ): Promise<void> {
@@ -183,6 +201,7 @@ async function close(
   const drained = Promise.all(servers.map((server) => server.stop()));
   await attempt(() => record(world, "daemon.stop", { version: build.version, uptimeMs }));
   await attempt(() => streams.endAll());
+  await attempt(() => courier.stop(courierMs));
   await attempt(() => Promise.race([drained, Bun.sleep(drainMs)]));
   await attempt(() =>
     Promise.race([Promise.all(servers.map((server) => server.stop(true))), Bun.sleep(drainMs)]),
@@ -259,6 +278,7 @@ function startTimers(
 function prune(world: World): void {
   messages.prune(world);
   agents.prune(world);
+  webhooks.prune(world);
   activity.prune(world);
 }
 

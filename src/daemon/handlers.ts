@@ -14,6 +14,7 @@ import * as lockQueue from "../domain/lockQueue.ts";
 import * as locks from "../domain/locks.ts";
 import * as messages from "../domain/messages.ts";
 import * as services from "../domain/services.ts";
+import * as webhooks from "../domain/webhooks.ts";
 import type { Caller } from "../world.ts";
 import type { Daemon } from "./daemon.ts";
 import * as feeds from "./feeds.ts";
@@ -93,9 +94,31 @@ export const handlers: { [N in OperationName]: Handler<N> } = {
         ...releaseAll(world, input.id, "agent_unregistered", caller),
       };
     }),
+  webhookEvents: () => ({ events: webhooks.offered() }),
+  addWebhook: async (daemon, input, caller) => {
+    await daemon.checkTarget(input.url);
+    return landed(daemon, webhooks.add(daemon.world, input, caller));
+  },
+  webhooks: ({ world }) => webhooks.list(world),
+  webhook: ({ world }, input) => webhooks.get(world, input),
+  updateWebhook: async (daemon, input, caller) => {
+    if (input.url !== undefined) await daemon.checkTarget(input.url);
+    return landed(daemon, webhooks.update(daemon.world, input, caller));
+  },
+  removeWebhook: ({ world }, input, caller) => webhooks.remove(world, input, caller),
+  testWebhook: async (daemon, input, caller) =>
+    landed(daemon, await daemon.courier.test(input.id, caller)),
+  deliveries: ({ world }, input) => webhooks.listDeliveries(world, input),
+
   agents: ({ world }, input) => agents.list(world, input),
   agent: ({ world }, input) => agents.get(world, input),
 };
+
+/** The answer of an operation that has waited, when what it changed is stored. */
+async function landed<T>({ world }: Daemon, answer: T): Promise<T> {
+  await world.journal.landed();
+  return answer;
+}
 
 /** What is in force: version, code, and the settings that a shell may hold a different view of. */
 export function version({

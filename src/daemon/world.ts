@@ -4,6 +4,7 @@ import type { Config } from "../config.ts";
 import * as lockQueue from "../domain/lockQueue.ts";
 import * as messages from "../domain/messages.ts";
 import { indexRemembered } from "../domain/ports.ts";
+import { enqueue, indexWebhooks } from "../domain/webhooks.ts";
 import type { Database } from "../store/database.ts";
 import { createJournal, type Clock } from "../store/journal.ts";
 import { openSequences } from "../store/sequences.ts";
@@ -29,9 +30,11 @@ export function createWorld(parts: {
     sequences: openSequences(db, parts.sequences),
     rememberedPorts: indexRemembered(db, journal),
     lockQueue: new Map(),
+    webhooks: indexWebhooks(db, journal),
   };
   messages.markLoss(world);
   journal.flush();
+  journal.accompany((entry) => enqueue(world, entry));
   journal.listen(({ event, targetId }) => {
     if (event === "lock.release") lockQueue.serve(world, targetId);
   });

@@ -144,6 +144,7 @@ function first(world: World, name: string): Waiter | undefined {
 /** The lock, why it is refused, or `undefined` where somebody has it. */
 function attempt(world: World, { input, caller, pidMark }: Waiter): Lock | Fault | undefined {
   try {
+    if (!locks.isFree(world, input.name)) return undefined;
     if (input.pid !== undefined && birthmarkOf(world, input.pid) !== pidMark)
       throw new Fault("invalid_input", `pid ${input.pid} has died while its lock was waited for`);
     return locks.acquireForNext(world, input, caller);

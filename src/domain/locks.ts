@@ -26,13 +26,14 @@ export function acquire(world: World, input: InputOf<"lock">, caller: Caller): L
   return take(world, input, caller);
 }
 
-/** Acquires a lock for the first of those who wait for it; `undefined` where somebody has it. */
-export function acquireForNext(
-  world: World,
-  input: InputOf<"lock">,
-  caller: Caller,
-): Lock | undefined {
-  return findLiving(world, input.name) ? undefined : take(world, input, caller);
+/** Acquires a lock for the first of those who wait for it. The caller has seen that it is free. */
+export function acquireForNext(world: World, input: InputOf<"lock">, caller: Caller): Lock {
+  return take(world, input, caller);
+}
+
+/** Whether nobody has a lock; one whose holder is gone is freed by that. */
+export function isFree(world: World, name: string): boolean {
+  return findLiving(world, name) === undefined;
 }
 
 /** The lock that an attempt was granted before: its answer was lost, and nobody else takes it back. */

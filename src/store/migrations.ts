@@ -125,4 +125,43 @@ export const migrations: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX agents_by_staleness ON agents (status, stale_at);
   `,
+  `
+  CREATE TABLE webhooks (
+    id         TEXT PRIMARY KEY,
+    url        TEXT NOT NULL,
+    -- A JSON list of names and patterns.
+    events     TEXT NOT NULL,
+    filter     TEXT,
+    secret     TEXT,
+    active     INTEGER NOT NULL,
+    -- Why nothing is sent at the moment; NULL where it is.
+    paused     TEXT,
+    -- Events that failed for good since one arrived.
+    failures   INTEGER NOT NULL,
+    -- Events that went by while it was paused.
+    dropped    INTEGER NOT NULL,
+    created_at INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE deliveries (
+    -- The order in which they are made.
+    number      INTEGER PRIMARY KEY AUTOINCREMENT,
+    id          TEXT NOT NULL,
+    webhook     TEXT NOT NULL REFERENCES webhooks (id) ON DELETE CASCADE,
+    event       TEXT NOT NULL,
+    target_id   TEXT NOT NULL,
+    body        TEXT NOT NULL,
+    status      TEXT NOT NULL,
+    attempts    INTEGER NOT NULL,
+    next_at     INTEGER,
+    http_status INTEGER,
+    duration_ms INTEGER,
+    response    TEXT,
+    error       TEXT,
+    created_at  INTEGER NOT NULL,
+    finished_at INTEGER
+  ) STRICT;
+  CREATE INDEX deliveries_by_webhook ON deliveries (webhook, number);
+  CREATE INDEX deliveries_pending ON deliveries (webhook, number) WHERE status = 'pending';
+  `,
 ];

@@ -56,7 +56,15 @@ test("whatever a field of the operations table takes, its schema allows", () => 
     "tunnel",
     "lock.*",
   ];
-  const others: unknown[] = [["myapp", "b"], { tunnel: "http://x" }, { a: 1 }, {}, true, 1];
+  const others: unknown[] = [
+    ["myapp", "b"],
+    ["service.*"],
+    { tunnel: "http://x" },
+    { a: 1 },
+    {},
+    true,
+    1,
+  ];
   const value = fc.oneof<fc.Arbitrary<unknown>[]>(
     fc.integer({ min: -1, max: 70_000 }),
     fc.maxSafeInteger(),

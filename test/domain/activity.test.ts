@@ -293,6 +293,19 @@ const examples: Record<EventName, Example[]> = {
     [{ reason: "silent" }, "cleanup", "marked the agent a as stale: nothing was heard from it"],
     [{ reason: "pid_died" }, "cleanup", "marked the agent a as stale: its process has died"],
   ],
+  "webhook.add": [
+    [{ url: "https://b", events: ["*"] }, "webhook_add", "added the webhook a to https://b"],
+  ],
+  "webhook.update": [
+    [{ url: "https://b", events: ["*"], active: true }, "webhook_update", "updated the webhook a"],
+  ],
+  "webhook.remove": [
+    [{ url: "https://b" }, "webhook_remove", "removed the webhook a to https://b"],
+  ],
+  "webhook.pause": [[{ reason: "it fails" }, "webhook_pause", "paused the webhook a: it fails"]],
+  "webhook.resume": [
+    [{ dropped: 3 }, "webhook_resume", "resumed the webhook a, which missed 3 events"],
+  ],
   "daemon.start": [
     [{ version: "1.0.0", pid: 9 }, "daemon_start", "started port-daddy 1.0.0, pid 9"],
   ],

@@ -8,6 +8,7 @@ import { lock, locks, unlock } from "./locks.ts";
 import { channels, messages, pub, sub } from "./messages.ts";
 import { env, url } from "./urls.ts";
 import { wait } from "./wait.ts";
+import * as webhooks from "./webhooks.ts";
 import { claim, find, release, who } from "./services.ts";
 
 export const commands: readonly Command[] = [
@@ -33,6 +34,14 @@ export const commands: readonly Command[] = [
   unregister,
   show,
   run,
+  webhooks.add,
+  webhooks.list,
+  webhooks.show,
+  webhooks.update,
+  webhooks.remove,
+  webhooks.test,
+  webhooks.deliveries,
+  webhooks.events,
   start,
   stop,
   restart,

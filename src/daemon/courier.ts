@@ -1,0 +1,111 @@
+// Delivers events to webhooks: each webhook in the order in which things happened, each by itself, so that a receiver
+// that hangs or fails holds up only its own.
+
+import type { Delivery } from "../contract/entities.ts";
+import * as webhooks from "../domain/webhooks.ts";
+import type { DeliveryRow, Outcome } from "../domain/webhooks.ts";
+import type { Caller, World } from "../world.ts";
+import type { Send } from "./sending.ts";
+
+/** How long after a failed attempt the next one is made; after the last of them it is given up. */
+const retryAfterMs = [1_000, 2_000, 4_000, 8_000];
+
+export type Courier = {
+  /** Looks for what is to be sent, now and whenever it becomes due. */
+  start(): void;
+  /** Sends a test at once, beside the line; one that arrives resumes a webhook that is paused. */
+  test(id: string, caller: Caller): Promise<Delivery>;
+  /** Stops; what is not sent by then goes out after the next start. */
+  stop(withinMs: number): Promise<void>;
+};
+
+/** `report` is told of what fails where nobody waits for it. */
+export function createCourier(world: World, send: Send, report: (error: unknown) => void): Courier {
+  /** The webhooks that are being served, until each has nothing to do. */
+  const working = new Map<string, Promise<void>>();
+  /** When one whose last attempt failed is tried again. */
+  const timers = new Map<string, Timer>();
+  let isStopped = false;
+
+  /** Serves every webhook that has something to send and is not being served. */
+  function look(): void {
+    if (isStopped) return;
+    for (const { webhook, delivery } of webhooks.due(world)) {
+      if (working.has(webhook.id)) continue;
+      clearTimeout(timers.get(webhook.id));
+      const inMs = (delivery.nextAt ?? 0) - world.clock.now();
+      if (inMs > 0) timers.set(webhook.id, setTimeout(look, inMs));
+      else working.set(webhook.id, serve(webhook.id));
+    }
+  }
+
+  /** Sends what a webhook has, until there is nothing, one fails, or it is paused. */
+  async function serve(id: string): Promise<void> {
+    try {
+      while (await serveNext(id));
+    } catch (error) {
+      report(error);
+    } finally {
+      working.delete(id);
+      // What was put down meanwhile, or is to be tried again.
+      setImmediate(look);
+    }
+  }
+
+  /** Returns whether to go on with the next one at once. */
+  async function serveNext(id: string): Promise<boolean> {
+    const row = webhooks.findRow(world, id);
+    const delivery = webhooks.next(world, id);
+    if (!row || !delivery || isStopped || !row.active || row.paused !== null) return false;
+    if ((delivery.nextAt ?? 0) > world.clock.now()) return false;
+    const outcome = await send(row, delivery);
+    if (isStopped && outcome.error !== null) return false; // It counts for nothing that we have cut it off.
+    if (!webhooks.findRow(world, id)) return false;
+    settle(delivery, outcome);
+    await world.journal.landed();
+    return outcome.error === null;
+  }
+
+  function settle(delivery: DeliveryRow, outcome: Outcome): Delivery {
+    const pauseMs = retryAfterMs[delivery.attempts];
+    const retryAt = pauseMs === undefined ? null : world.clock.now() + pauseMs;
+    return webhooks.settle(world, delivery, outcome, retryAt);
+  }
+
+  let isLooking = false;
+  /** After an event that a webhook may be for; those of one turn are looked at together. */
+  function lookSoon(): void {
+    if (isLooking || world.webhooks.all().length === 0) return;
+    isLooking = true;
+    setImmediate(() => {
+      isLooking = false;
+      try {
+        webhooks.pauseThoseBehind(world);
+        look();
+      } catch (error) {
+        report(error); // The next event looks again.
+      }
+    });
+  }
+  world.journal.listen(lookSoon);
+
+  return {
+    start: look,
+    async test(id, caller) {
+      const row = webhooks.getRow(world, id);
+      const delivery = webhooks.testDelivery(world, row, caller);
+      const outcome = await send(row, delivery);
+      webhooks.getRow(world, id);
+      const settled = webhooks.settle(world, delivery, outcome, null);
+      if (outcome.error === null) webhooks.resume(world, id, caller);
+      look();
+      return settled;
+    },
+    async stop(withinMs) {
+      look();
+      await Promise.race([Promise.all(working.values()), Bun.sleep(withinMs)]);
+      isStopped = true;
+      for (const timer of timers.values()) clearTimeout(timer);
+    },
+  };
+}
