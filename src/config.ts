@@ -5,6 +5,7 @@ import * as path from "node:path";
 import * as duration from "./contract/duration.ts";
 import { lockOwner } from "./contract/entities.ts";
 import { Fault } from "./contract/faults.ts";
+import { isLoopback } from "./contract/loopback.ts";
 import type { Range } from "./contract/range.ts";
 import {
   checkText,
@@ -103,6 +104,26 @@ export const settings = {
     byDefault: "9876",
     field: integer({ summary: "A port", min: 0, max: 65535 }),
   },
+  PORT_DADDY_HOST: {
+    summary: "An address to listen on beyond loopback; takes a token",
+    defaultName: "loopback alone",
+    field: {
+      ...text({ summary: "An address", max: 253, pattern: "^[A-Za-z0-9.:-]+$" }),
+      expects: "an address of this machine such as 192.168.1.5, or 0.0.0.0 or :: for all of them",
+    },
+  },
+  PORT_DADDY_TOKEN: {
+    summary: "What every request over TCP must carry; the socket asks for nothing",
+    field: {
+      ...text({ summary: "A token", max: 200, pattern: "^[\\x21-\\x7e]{16,200}$" }),
+      expects: "a token of 16 to 200 printable ASCII characters without spaces",
+    },
+  },
+  PORT_DADDY_RATE_LIMIT: {
+    summary: "Requests a second for each remote address; 0 is no limit",
+    defaultName: "100, on loopback none",
+    field: integer({ summary: "", min: 0, max: 1_000_000 }),
+  },
   PORT_DADDY_RANGE_START: { summary: "First port given out", byDefault: "3100", field: tcpPort },
   PORT_DADDY_RANGE_END: { summary: "Last port given out", byDefault: "9999", field: tcpPort },
   PORT_DADDY_RESERVED: {
@@ -170,6 +191,12 @@ export type Config = {
   userHome: string;
   /** The TCP port; 0 asks the kernel for one. */
   port: number;
+  /** An address beyond loopback, if there is one to listen on. */
+  host: string | undefined;
+  /** What requests over TCP must carry. */
+  token: string | undefined;
+  /** Requests a second for each remote address; `undefined` leaves it to where that is. */
+  rateLimit: number | undefined;
   range: Range;
   /** Ports that are never given out. */
   reserved: ReadonlySet<number>;
@@ -213,7 +240,11 @@ export function readConfig(env: Environment = process.env): Config {
       { details: { field: "PORT_DADDY_RANGE_START" } },
     );
   }
+  const host = read("PORT_DADDY_HOST");
   return {
+    host: host === undefined || isLoopback(host) ? undefined : host,
+    token: read("PORT_DADDY_TOKEN"),
+    rateLimit: read("PORT_DADDY_RATE_LIMIT"),
     userHome: homeDirectory(env),
     home: path.resolve(read("PORT_DADDY_HOME") ?? defaultHome(env)),
     port,

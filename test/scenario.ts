@@ -5,10 +5,12 @@ import { expect } from "bun:test";
 import { build } from "../src/build.ts";
 import { check, type Field } from "../src/contract/fields.ts";
 import { operations, routePattern, type Operation } from "../src/contract/operations.ts";
+import { createAccess } from "../src/daemon/access.ts";
 import { createCourier } from "../src/daemon/courier.ts";
 import { createFeeds } from "../src/daemon/feeds.ts";
 import { createLog } from "../src/daemon/log.ts";
 import { createPresence } from "../src/daemon/presence.ts";
+import { createRoom } from "../src/daemon/room.ts";
 import type { Send } from "../src/daemon/sending.ts";
 import { createStreams } from "../src/daemon/streams.ts";
 import * as agents from "../src/domain/agents.ts";
@@ -62,6 +64,8 @@ export function makeSide(world: TestWorld = makeWorld(), transport: "socket" | "
       (error) => world.reported.push(error),
     ),
     checkTarget: async () => {},
+    access: createAccess(world.config.token, world.clock.now),
+    room: createRoom(),
     stopping: stopping.signal,
     stop: (reason) => void stops.push(reason),
     stopped: Promise.resolve(),
@@ -70,7 +74,7 @@ export function makeSide(world: TestWorld = makeWorld(), transport: "socket" | "
   const env: RequestEnv["Bindings"] =
     transport === "socket"
       ? { transport }
-      : { transport, port: 9876, remoteAddress: "127.0.0.1", hold() {} };
+      : { transport, port: 9876, remoteAddress: "127.0.0.1", isLoopback: true, hold() {} };
 
   async function request(
     scenario: Pick<Scenario, "method" | "path" | "headers" | "body">,

@@ -36,6 +36,9 @@ function open(side: Side): Client {
     headers: {
       [headers.caller]: callerId(),
       ...(config.agent !== undefined && { [headers.agent]: config.agent }),
+      // For TCP alone: the socket asks for nothing.
+      ...(config.url !== undefined &&
+        config.token !== undefined && { Authorization: `Bearer ${config.token}` }),
     },
     onAnswer: (answer) => warnOfDifferences(side, answer),
   });

@@ -11,9 +11,14 @@ export const faults = {
   not_found: { status: 404, exit: 3, summary: "There is no such thing" },
   held: { status: 409, exit: 4, summary: "Somebody else has it; the answer names the holder" },
   not_owner: { status: 403, exit: 4, summary: "It is somebody else's; the answer names both" },
+  unauthorized: { status: 401, exit: 4, summary: "The token is missing, or not this daemon's" },
   forbidden: { status: 403, exit: 4, summary: "The guard refused the request" },
   no_port: { status: 409, exit: 5, summary: "No port is left in the range" },
-  limit_reached: { status: 429, exit: 5, summary: "The agent holds as many as it may" },
+  limit_reached: {
+    status: 429,
+    exit: 5,
+    summary: "The agent holds as many as it may, or too much is asked at once",
+  },
   timed_out: { status: 408, exit: 6, summary: "It did not happen within the time allowed" },
   unavailable: {
     status: 503,

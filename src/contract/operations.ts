@@ -234,6 +234,18 @@ export const operations = {
     }),
     output: () => entities.activityEntry,
   }),
+  browserKey: operation({
+    method: "POST",
+    path: "/keys",
+    group: "Health & Status",
+    summary: "Make a key that lets one browser in, once: open /enter?key=…",
+    input: () => ({}),
+    output: () =>
+      record(
+        { key: text({ summary: "The key", max: 100 }), expiresAt: instant },
+        { summary: "A key" },
+      ),
+  }),
   openapi: operation({
     method: "GET",
     path: "/openapi.json",

@@ -1,9 +1,11 @@
 // Where the daemon listens: a Unix socket for its own user, and both loopbacks for everything that speaks HTTP.
 
 import * as fs from "node:fs";
+import type { Config } from "../config.ts";
 import { processInWords } from "../contract/entities.ts";
 import { Fault } from "../contract/faults.ts";
 import { headers } from "../contract/headers.ts";
+import { isLoopback, isWildcard } from "../contract/loopback.ts";
 import { reasonOf } from "../system/paths.ts";
 import { listenersOn } from "../system/sockets.ts";
 
@@ -15,6 +17,8 @@ export type RequestEnv = {
         transport: "tcp";
         port: number;
         remoteAddress: string;
+        /** Whether it came by a loopback address. */
+        isLoopback: boolean;
         /** Lets the connection be quiet for as long as it takes. */
         hold: () => void;
       };
@@ -92,6 +96,40 @@ function bindSocket(file: string, serve: Serve): Server {
 }
 
 /**
+ * Listens on loopback and, where a host beyond it is configured, there too. Throws as `listenOnLoopback` does, and
+ * `invalid_input` for a host without a token.
+ */
+export async function listenOverTcp(
+  { port, host, token }: Pick<Config, "port" | "host" | "token">,
+  serve: Serve,
+): Promise<Server[]> {
+  if (host === undefined) return listenOnLoopback(port, serve);
+  if (token === undefined) {
+    throw new Fault(
+      "invalid_input",
+      `PORT_DADDY_HOST=${host} lets others in, so that a token is needed`,
+      {
+        details: { field: "PORT_DADDY_TOKEN" },
+        hint: 'make one: export PORT_DADDY_TOKEN="$(openssl rand -hex 16)"',
+      },
+    );
+  }
+  // A wildcard takes loopback in.
+  const inside = isWildcard(host) ? [] : await listenOnLoopback(port, serve);
+  const server = listenOn(host, inside[0]?.port ?? port, serve);
+  if (!(server instanceof Error)) return [...inside, server];
+  await Promise.all(inside.map((each) => each.stop(true)));
+  throw isAbsent(server) ? noAddress(host) : taken(port, server);
+}
+
+function noAddress(host: string): Fault {
+  return new Fault("invalid_input", `PORT_DADDY_HOST=${host} is no address of this machine`, {
+    details: { field: "PORT_DADDY_HOST" },
+    hint: "listen on all of them: export PORT_DADDY_HOST=0.0.0.0",
+  });
+}
+
+/**
  * Listens on 127.0.0.1 and, where the machine has it, ::1. Port 0 takes one that is free on both.
  * Returns none where another user's port-daddy has the port: this one then serves its socket alone.
  * Throws `held` naming whoever else has it.
@@ -110,8 +148,10 @@ export async function listenOnLoopback(port: number, serve: Serve): Promise<Serv
 }
 
 function listenOn(hostname: string, port: number, serve: Serve): Server | Error {
-  // Asking the server for them takes a tenth of a small request's time.
+  // Asking the server for port and address takes a tenth of a small request's time. Whoever reaches a loopback
+  // address comes from one.
   let boundPort = port;
+  const local = { remoteAddress: hostname, isLoopback: true };
   try {
     const server = Bun.serve({
       ...limits,
@@ -123,8 +163,7 @@ function listenOn(hostname: string, port: number, serve: Serve): Server | Error 
         serve(request, {
           transport: "tcp",
           port: boundPort,
-          // Whoever reaches a loopback address comes from it.
-          remoteAddress: hostname,
+          ...(isLoopback(hostname) ? local : remote(server.requestIP(request)?.address)),
           hold: () => server.timeout(request, 0),
         }),
     });
@@ -133,6 +172,12 @@ function listenOn(hostname: string, port: number, serve: Serve): Server | Error 
   } catch (error) {
     return error as Error;
   }
+}
+
+/** Who asks at an address beyond loopback: over a wildcard, perhaps this machine itself. */
+function remote(address = "unknown"): { remoteAddress: string; isLoopback: boolean } {
+  const plain = address.replace(/^::ffff:/i, "");
+  return { remoteAddress: plain, isLoopback: isLoopback(plain) };
 }
 
 function isAbsent(error: Error): boolean {

@@ -16,11 +16,12 @@ import * as paths from "../system/paths.ts";
 import { daemonCaller, type World } from "../world.ts";
 import {
   inodeOf,
-  listenOnLoopback,
   listenOnSocket,
+  listenOverTcp,
   type Serve,
   type SocketServer,
 } from "./address.ts";
+import { createAccess, type Access } from "./access.ts";
 import { createAlarm, type Alarm } from "./alarm.ts";
 import { createCourier, type Courier } from "./courier.ts";
 import { createFeeds, type Feeds } from "./feeds.ts";
@@ -28,6 +29,7 @@ import { createLog, type Log } from "./log.ts";
 import { createPresence, type Presence } from "./presence.ts";
 import { createProbe } from "./probe.ts";
 import { createReaper, pruneEveryMs, reapEveryMs, type Reaper } from "./reaper.ts";
+import { createRoom, type Room } from "./room.ts";
 import { createSend } from "./sending.ts";
 import { answerHeaders, createApp } from "./server.ts";
 import { checkTarget, resolveAll, type TargetRules } from "./targets.ts";
@@ -50,6 +52,8 @@ export type Daemon = {
   presence: Presence;
   streams: Streams;
   courier: Courier;
+  access: Access;
+  room: Room;
   /** Throws where a webhook may not go to a URL. */
   checkTarget(url: string): Promise<void>;
   feeds: Feeds;
@@ -142,6 +146,8 @@ async function open(config: Config, log: Log, undo: (() => unknown)[]): Promise<
     presence,
     streams: createStreams(log.failure),
     courier: createCourier(world, createSend(targetRules, clock.now), log.failure),
+    room: createRoom(),
+    access: createAccess(config.token, clock.now),
     checkTarget: (url) => checkTarget(url, targetRules()),
     feeds: createFeeds(world),
     stopping: stopping.signal,
@@ -151,16 +157,16 @@ async function open(config: Config, log: Log, undo: (() => unknown)[]): Promise<
       stopping.abort();
       stopTimers();
       daemon.alarm.clear();
-      void close(daemon, [...loopback, socket], held).then(setStopped);
+      void close(daemon, [...overTcp, socket], held).then(setStopped);
     },
     stopped,
   };
 
   const app = createApp(daemon);
   const serve: Serve = (request, env) => app.fetch(request, env);
-  const loopback = await listenOnLoopback(config.port, serve);
-  undo.push(() => Promise.all(loopback.map((server) => server.stop(true))));
-  daemon.port = loopback[0]?.port;
+  const overTcp = await listenOverTcp(config, serve);
+  undo.push(() => Promise.all(overTcp.map((server) => server.stop(true))));
+  daemon.port = overTcp[0]?.port;
   if (daemon.port !== undefined) reserved.add(daemon.port);
   daemon.answerHeaders = answerHeaders(build, daemon.port, config.range);
   const socket = listenOnSocket(paths.socketFile(config.home), serve);

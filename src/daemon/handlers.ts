@@ -44,6 +44,7 @@ export const handlers: { [N in OperationName]: Handler<N> } = {
   version,
   activity: ({ world }, input) => activity.list(world, input),
   events: (daemon, input, _, request) => feeds.events(daemon, input, request),
+  browserKey: ({ access }) => access.makeKey(),
   openapi: ({ build }) => openapi(build.version),
   shutdown: (daemon) => {
     daemon.stop("asked to by POST /shutdown");

@@ -19,6 +19,7 @@ import type { Caller } from "../world.ts";
 import { socketFile } from "../system/paths.ts";
 import { maxBodyBytes, type HeldRequest, type RequestEnv } from "./address.ts";
 import type { Daemon } from "./daemon.ts";
+import { enterPath } from "./access.ts";
 import { guard } from "./guard.ts";
 import { handlers } from "./handlers.ts";
 
@@ -26,7 +27,13 @@ type RequestContext = Context<RequestEnv>;
 
 export function createApp(daemon: Daemon): Hono<RequestEnv> {
   const app = new Hono<RequestEnv>();
-  app.use(guard());
+  app.use(guard(daemon.world.config, daemon.access));
+  // A browser follows this once: what is in the address bar afterwards opens nothing.
+  app.get(enterPath, (c) => {
+    const cookie = daemon.access.enter(c.req.query("key") ?? "");
+    const headers = { ...daemon.answerHeaders, "Set-Cookie": cookie, Location: "/" };
+    return new Response(null, { status: 303, headers });
+  });
   for (const name of Object.keys(operations) as OperationName[]) {
     const { method, path, isStream } = operations[name];
     app.on(method, path, (c) => {
@@ -42,7 +49,7 @@ export function createApp(daemon: Daemon): Hono<RequestEnv> {
     const fault = asFault(error);
     // A refusal is the caller's to know; what nobody foresaw, or the disk refused, is ours.
     if (fault.code === "internal" || fault.cause !== undefined) daemon.log.failure(error);
-    return reply(daemon, fault.toBody(), fault.status);
+    return refusal(daemon, fault);
   });
   return app;
 }
@@ -99,8 +106,20 @@ function heldRequest(daemon: Daemon, { agent }: Caller, c: RequestContext): Held
       return id === undefined ? undefined : checkText(lastEventId, id, "Last-Event-ID");
     },
     hold() {
+      const remote =
+        c.env.transport === "tcp" && !c.env.isLoopback ? c.env.remoteAddress : undefined;
+      const leave = daemon.room.enter(remote);
       if (c.env.transport === "tcp") c.env.hold();
-      return agent === undefined ? () => {} : daemon.presence.enter(agent);
+      try {
+        const letGo = agent === undefined ? () => {} : daemon.presence.enter(agent);
+        return () => {
+          leave();
+          letGo();
+        };
+      } catch (error) {
+        leave();
+        throw error;
+      }
     },
   };
 }
@@ -109,6 +128,15 @@ const lastEventId = operations.subscribe.input.after;
 
 function reply(daemon: Daemon, body: unknown, status: number): Response {
   return new Response(JSON.stringify(body) + "\n", { status, headers: daemon.answerHeaders });
+}
+
+function refusal(daemon: Daemon, fault: Fault): Response {
+  const response = reply(daemon, fault.toBody(), fault.status);
+  const { retryAfterMs } = fault.details;
+  if (typeof retryAfterMs === "number")
+    response.headers.set("Retry-After", String(Math.ceil(retryAfterMs / 1000)));
+  if (fault.code === "unauthorized") response.headers.set("WWW-Authenticate", "Bearer");
+  return response;
 }
 
 /** The headers that every answer carries; made once. */

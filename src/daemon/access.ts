@@ -1,0 +1,75 @@
+// Who may ask over TCP where a token is set: whoever sends it, and a browser that was handed a key. The Unix socket is
+// its owner's and asks for nothing.
+
+import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import { Fault } from "../contract/faults.ts";
+
+/** The pages that a browser may come to by a link from elsewhere. */
+export const pagePaths: readonly string[] = ["/", "/enter"];
+
+/** Where a browser trades its key for a session. */
+export const enterPath = "/enter";
+
+/** How long a key may be used, once; and how long the session that it opens lasts. */
+const keyMs = 60_000;
+const sessionMs = 30 * 86_400_000;
+
+const cookieName = "port-daddy";
+
+export type Access = ReturnType<typeof createAccess>;
+
+export function createAccess(token: string | undefined, now: () => number) {
+  const keys = new Map<string, number>();
+  const sessions = new Map<string, number>();
+
+  function isOpen(of: Map<string, number>, secret: string): boolean {
+    for (const [known, until] of of) if (until <= now()) of.delete(known);
+    return of.has(digest(secret));
+  }
+
+  return {
+    /** Throws `unauthorized` where a token is set and the request carries neither it nor a session. */
+    require(headers: Headers, path: string): void {
+      if (token === undefined || path === enterPath) return;
+      const bearer = /^Bearer (.+)$/i.exec(headers.get("authorization") ?? "")?.[1];
+      if (bearer !== undefined && isSame(bearer, token)) return;
+      const session = sessionOf(headers);
+      if (session !== undefined && isOpen(sessions, session)) return;
+      throw new Fault("unauthorized", "This daemon asks for its token over TCP", {
+        hint: "send it as 'Authorization: Bearer <token>', or ask over the socket: port-daddy status",
+      });
+    },
+    /** Makes a key that lets one browser in. */
+    makeKey(): { key: string; expiresAt: number } {
+      const key = randomBytes(24).toString("base64url");
+      const expiresAt = now() + keyMs;
+      keys.set(digest(key), expiresAt);
+      return { key, expiresAt };
+    },
+    /** Trades a key for the cookie of a session; a key works once. Throws `unauthorized` for one that is none. */
+    enter(key: string): string {
+      if (!isOpen(keys, key) || !keys.delete(digest(key))) {
+        throw new Fault("unauthorized", "This key was used before, is too old, or never was one", {
+          hint: "get another: port-daddy dashboard",
+        });
+      }
+      const session = randomBytes(24).toString("base64url");
+      sessions.set(digest(session), now() + sessionMs);
+      return `${cookieName}=${session}; HttpOnly; SameSite=Strict; Path=/; Max-Age=${sessionMs / 1000}`;
+    },
+  };
+}
+
+function sessionOf(headers: Headers): string | undefined {
+  const cookies = (headers.get("cookie") ?? "").split(/; */);
+  return cookies.find((each) => each.startsWith(`${cookieName}=`))?.slice(cookieName.length + 1);
+}
+
+/** Secrets are kept and compared by their digests: nothing of them can be measured. */
+function digest(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
+}
+
+function isSame(one: string, other: string): boolean {
+  return timingSafeEqual(Buffer.from(digest(one)), Buffer.from(digest(other)));
+}

@@ -1,0 +1,48 @@
+// How many requests may be held open at once: streams, waits and those in line for a lock. Each takes a descriptor and
+// some memory, of which others need a part.
+
+import { Fault } from "../contract/faults.ts";
+
+/** In all, and for each address beyond loopback. */
+const maxHeld = 2_048;
+const maxHeldRemotely = 64;
+
+/** How soon to try again. */
+const retryAfterMs = 5_000;
+
+export type Room = ReturnType<typeof createRoom>;
+
+export function createRoom() {
+  let held = 0;
+  const remotely = new Map<string, number>();
+  return {
+    /**
+     * Counts a request, by its address where that is beyond loopback, until the function that comes back is called.
+     * Throws `limit_reached` where there is no room.
+     */
+    enter(remote: string | undefined): () => void {
+      const own = remote === undefined ? 0 : (remotely.get(remote) ?? 0);
+      if (held >= maxHeld) throw full(`${maxHeld} requests are held open`);
+      if (own >= maxHeldRemotely)
+        throw full(`${maxHeldRemotely} requests of ${remote} are held open`);
+      held++;
+      if (remote !== undefined) remotely.set(remote, own + 1);
+      let isLeft = false;
+      return () => {
+        if (isLeft) return;
+        isLeft = true;
+        held--;
+        if (remote === undefined) return;
+        const left = remotely.get(remote)! - 1;
+        if (left > 0) remotely.set(remote, left);
+        else remotely.delete(remote);
+      };
+    },
+  };
+}
+
+function full(what: string): Fault {
+  return new Fault("limit_reached", `${what}, which is as many as there may be`, {
+    details: { retryAfterMs },
+  });
+}
