@@ -50,7 +50,7 @@ export function createAccess(token: string | undefined, now: () => number) {
     enter(key: string): string {
       if (!isOpen(keys, key) || !keys.delete(digest(key))) {
         throw new Fault("unauthorized", "This key was used before, is too old, or never was one", {
-          hint: "get another: port-daddy dashboard",
+          hint: "get another, over the socket: POST /keys",
         });
       }
       const session = randomBytes(24).toString("base64url");
