@@ -74,7 +74,7 @@ const webhookAllow: Field<WebhookAllow> = {
 
 /** Takes an entry in; false where it is none. */
 function allow(to: ReturnType<typeof nothingAllowed>, entry: string): boolean {
-  const [address = "", prefix] = entry.replace(/^\[(.*)\]$/, "$1").split("/");
+  const [, address = "", prefix] = /^\[?([^\]/]+)\]?(?:\/(\d{1,3}))?$/.exec(entry) ?? [];
   const family = nodeNet().isIP(address);
   if (family === 0) {
     const isName = prefix === undefined && /^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$/.test(address);
@@ -82,7 +82,7 @@ function allow(to: ReturnType<typeof nothingAllowed>, entry: string): boolean {
     return isName;
   }
   const bits = prefix === undefined ? (family === 4 ? 32 : 128) : Number(prefix);
-  if (!Number.isInteger(bits) || bits < 0 || bits > (family === 4 ? 32 : 128)) return false;
+  if (bits > (family === 4 ? 32 : 128)) return false;
   to.addresses.addSubnet(address, bits, family === 4 ? "ipv4" : "ipv6");
   return true;
 }
@@ -117,6 +117,7 @@ export const settings = {
     field: {
       ...text({ summary: "A token", max: 200, pattern: "^[\\x21-\\x7e]{16,200}$" }),
       expects: "a token of 16 to 200 printable ASCII characters without spaces",
+      isSecret: true,
     },
   },
   PORT_DADDY_RATE_LIMIT: {

@@ -369,7 +369,10 @@ export const webhookId = text({
 export const webhookUrl = url({ summary: "Where it goes", schemes: ["http", "https"] });
 
 /** A secret is told to us and never again by us. */
-export const webhookSecret = text({ summary: "What signatures are made with", max: 200 });
+export const webhookSecret: Field<string> = {
+  ...text({ summary: "What signatures are made with", max: 200 }),
+  isSecret: true,
+};
 
 export const webhook = record(
   {

@@ -21,6 +21,8 @@ export type Field<T> = {
   accept(value: unknown, name: string): T | undefined;
   /** The JSON value that a text stands for, where a path, a query or a flag can carry only text. */
   read(text: string): unknown;
+  /** Whether what was given is not to be repeated. */
+  isSecret?: true;
 };
 
 export type OptionalField<T> = Field<T> & { optional: true };
@@ -37,7 +39,8 @@ export type ValuesOf<S extends Shape> = {
 /** Checks one value. Throws `invalid_input` naming the field, the rule and what was given. */
 export function check<T>(field: Field<T>, value: unknown, name: string): T {
   const accepted = field.accept(value, name);
-  if (accepted === undefined) throw invalid(name, `must be ${field.expects}, not ${shown(value)}`);
+  const given = field.isSecret ? "what was given" : shown(value);
+  if (accepted === undefined) throw invalid(name, `must be ${field.expects}, not ${given}`);
   return accepted;
 }
 

@@ -9,6 +9,7 @@ import type { Send } from "./sending.ts";
 
 /** How long after a failed attempt the next one is made; after the last of them it is given up. */
 const retryAfterMs = [1_000, 2_000, 4_000, 8_000];
+const longestPauseMs = Math.max(...retryAfterMs);
 
 export type Courier = {
   /** Looks for what is to be sent, now and whenever it becomes due. */
@@ -23,20 +24,39 @@ export type Courier = {
 export function createCourier(world: World, send: Send, report: (error: unknown) => void): Courier {
   /** The webhooks that are being served, until each has nothing to do. */
   const working = new Map<string, Promise<void>>();
-  /** When one whose last attempt failed is tried again. */
+  /** Those that wait for a while, because their last attempt failed. */
   const timers = new Map<string, Timer>();
   let isStopped = false;
 
-  /** Serves every webhook that has something to send and is not being served. */
+  /** Serves every webhook that has something to send. */
   function look(): void {
     if (isStopped) return;
-    for (const { webhook, delivery } of webhooks.due(world)) {
-      if (working.has(webhook.id)) continue;
-      clearTimeout(timers.get(webhook.id));
-      const inMs = (delivery.nextAt ?? 0) - world.clock.now();
-      if (inMs > 0) timers.set(webhook.id, setTimeout(look, inMs));
-      else working.set(webhook.id, serve(webhook.id));
+    try {
+      for (const { webhook, delivery } of webhooks.due(world)) {
+        if (timers.has(webhook.id)) continue;
+        const inMs = (delivery.nextAt ?? 0) - world.clock.now();
+        if (inMs > 0) beginIn(webhook.id, inMs);
+        else begin(webhook.id);
+      }
+    } catch (error) {
+      report(error); // The next event looks again.
     }
+  }
+
+  /** A clock that was set holds nothing up for longer than the longest pause. */
+  function beginIn(id: string, ms: number): void {
+    const timer = setTimeout(
+      () => {
+        timers.delete(id);
+        begin(id);
+      },
+      Math.min(ms, longestPauseMs),
+    );
+    timers.set(id, timer);
+  }
+
+  function begin(id: string): void {
+    if (!isStopped && !working.has(id)) working.set(id, serve(id));
   }
 
   /** Sends what a webhook has, until there is nothing, one fails, or it is paused. */
@@ -45,6 +65,8 @@ export function createCourier(world: World, send: Send, report: (error: unknown)
       while (await serveNext(id));
     } catch (error) {
       report(error);
+      // What came of it could not be stored: the receiver is left alone for a while.
+      if (!isStopped) beginIn(id, longestPauseMs);
     } finally {
       working.delete(id);
       // What was put down meanwhile, or is to be tried again.
@@ -57,7 +79,6 @@ export function createCourier(world: World, send: Send, report: (error: unknown)
     const row = webhooks.findRow(world, id);
     const delivery = webhooks.next(world, id);
     if (!row || !delivery || isStopped || !row.active || row.paused !== null) return false;
-    if ((delivery.nextAt ?? 0) > world.clock.now()) return false;
     const outcome = await send(row, delivery);
     if (isStopped && outcome.error !== null) return false; // It counts for nothing that we have cut it off.
     if (!webhooks.findRow(world, id)) return false;
@@ -81,10 +102,10 @@ export function createCourier(world: World, send: Send, report: (error: unknown)
       isLooking = false;
       try {
         webhooks.pauseThoseBehind(world);
-        look();
       } catch (error) {
-        report(error); // The next event looks again.
+        report(error);
       }
+      look();
     });
   }
   world.journal.listen(lookSoon);

@@ -18,45 +18,66 @@ const maxResponseBytes = maxResponseCharacters * 4;
 export function createSend(rules: () => TargetRules, now: () => number, ca?: string): Send {
   return async function send(webhook, delivery) {
     const start = performance.now();
+    const deadline = AbortSignal.timeout(answerMs);
+    const took = () => Math.round(performance.now() - start);
     try {
-      const target = await findTarget(webhook.url, rules());
-      const response = await post(target, delivery, headersOf(webhook, delivery, now()), ca);
+      const target = await unlessLate(findTarget(webhook.url, rules()), deadline);
+      const headers = headersOf(webhook, delivery, now());
+      const response = await post(target, delivery.body, headers, deadline, ca);
       const text = await beginningOf(response);
       return {
-        httpStatus: response.status,
-        durationMs: Math.round(performance.now() - start),
+        httpStatus: isStatus(response.status) ? response.status : null,
+        durationMs: took(),
         response: text,
         error: problemOf(response),
       };
     } catch (error) {
-      const durationMs = Math.round(performance.now() - start);
-      return { httpStatus: null, durationMs, response: null, error: reasonOf(error) };
+      return { httpStatus: null, durationMs: took(), response: null, error: reasonOf(error) };
     }
   };
 }
 
-function post(
-  { url, address }: Target,
-  { body }: DeliveryRow,
+function unlessLate<T>(work: Promise<T>, deadline: AbortSignal): Promise<T> {
+  const late = new Promise<never>((_, reject) => {
+    deadline.addEventListener("abort", () => reject(deadline.reason));
+  });
+  return Promise.race([work, late]);
+}
+
+/** Posts to the first of the addresses that takes the connection. */
+async function post(
+  { url, addresses }: Target,
+  body: string,
   headers: Record<string, string>,
+  deadline: AbortSignal,
   ca: string | undefined,
 ): Promise<Response> {
-  const checked = new URL(url);
-  checked.hostname = address.includes(":") ? `[${address}]` : address;
-  checked.hash = "";
-  return fetch(checked, {
-    method: "POST",
-    headers: { ...headers, Host: url.host },
-    body,
-    redirect: "manual",
-    // The certificate is the name's, though the connection goes to its address.
-    tls: { serverName: url.hostname.replace(/\.$/, ""), ...(ca !== undefined && { ca }) },
-    proxy: false,
-    keepalive: false,
-    decompress: false,
-    signal: AbortSignal.timeout(answerMs),
-  } as RequestInit);
+  for (const [at, address] of addresses.entries()) {
+    const checked = new URL(url);
+    checked.hostname = address.includes(":") ? `[${address}]` : address;
+    checked.hash = "";
+    try {
+      return await fetch(checked, {
+        method: "POST",
+        headers: { ...headers, Host: url.host },
+        body,
+        redirect: "manual",
+        // The certificate is the name's, though the connection goes to its address.
+        tls: { serverName: url.hostname.replace(/\.$/, ""), ...(ca !== undefined && { ca }) },
+        proxy: false,
+        keepalive: false,
+        decompress: false,
+        signal: deadline,
+      } as RequestInit);
+    } catch (error) {
+      const isLast = at === addresses.length - 1;
+      if (isLast || !notConnected.has(String((error as { code?: string }).code))) throw error;
+    }
+  }
+  throw new Error("a target has an address");
 }
+
+const notConnected = new Set(["ConnectionRefused", "ECONNREFUSED", "FailedToOpenSocket"]);
 
 /**
  * What a receiver verifies a delivery by: the signature of the body, and the three headers of the Standard Webhooks
@@ -101,26 +122,48 @@ async function beginningOf({ body }: Response): Promise<string> {
     if (size >= maxResponseBytes) break; // Which ends the connection.
   }
   const text = Buffer.concat(chunks).subarray(0, maxResponseBytes).toString("utf8");
-  return [...text.replace(/\p{Cc}/gu, " ")].slice(0, maxResponseCharacters).join("");
+  return clipped(text.replace(/\p{Cc}/gu, " "), maxResponseCharacters);
+}
+
+/** Text cut to a number of code units, but not within a character. */
+function clipped(text: string, units: number): string {
+  return text
+    .slice(0, units)
+    .toWellFormed()
+    .replace(/\uFFFD$/, "");
+}
+
+function isStatus(status: number): boolean {
+  return status >= 100 && status <= 999;
 }
 
 function problemOf({ status, headers }: Response): string | null {
   if (status >= 200 && status < 300) return null;
-  if (status >= 300 && status < 400)
-    return `it redirects to ${headers.get("location") ?? "nowhere"}, which is not followed`;
-  return `it answered ${status}`;
+  if (status >= 300 && status < 400) {
+    const place = clipped(headers.get("location") ?? "nowhere", 200);
+    return `it redirects to ${place}, which is not followed`;
+  }
+  return isStatus(status) ? `it answered ${status}` : "it answered with a status that is none";
 }
 
 const meanings: Record<string, string> = {
   ConnectionRefused: "nothing listens there",
   ECONNREFUSED: "nothing listens there",
+  FailedToOpenSocket: "nothing listens there",
   ECONNRESET: "it closed the connection",
   ConnectionClosed: "it closed the connection",
   TimeoutError: `it did not answer within ${answerMs / 1000} s`,
+  ERR_TLS_CERT_ALTNAME_INVALID: "its certificate is of another name",
+  CERT_HAS_EXPIRED: "its certificate has expired",
 };
 
+/** Why nothing came of it, in words for people. */
 function reasonOf(error: unknown): string {
-  if (error instanceof Fault) return error.message;
-  const { code = "", name = "", message = "" } = error as Partial<Record<string, string>>;
-  return (meanings[code] ?? meanings[name] ?? (message || code)).slice(0, 500);
+  if (error instanceof Fault) return clipped(error.message, 500);
+  const { code = "", name = "" } = error as Partial<Record<string, string>>;
+  const known = meanings[code] ?? meanings[name];
+  if (known !== undefined) return known;
+  if (/CERT|TLS|SSL|ISSUER|SIGNATURE/.test(code))
+    return `its certificate is not to be trusted (${code.toLowerCase().replaceAll("_", " ")})`;
+  return "what came back is not an answer in HTTP";
 }

@@ -10,8 +10,8 @@ export type Resolve = (name: string) => Promise<string[]>;
 
 export type Target = {
   url: URL;
-  /** The address that the connection goes to. */
-  address: string;
+  /** Its addresses, all of them checked: the connection goes to the first that takes it. */
+  addresses: string[];
 };
 
 export type TargetRules = {
@@ -32,21 +32,14 @@ export async function findTarget(text: string, rules: TargetRules): Promise<Targ
   const url = checkUrl(text);
   const name = url.hostname.replace(/^\[|\]$/g, "").replace(/\.$/, "");
   const addresses = net.isIP(name) ? [name] : await resolveName(name, rules.resolve);
+  const port = Number(url.port) || (url.protocol === "https:" ? 443 : 80);
   for (const address of addresses) {
-    const port = Number(url.port) || (url.protocol === "https:" ? 443 : 80);
-    const reason = isOurs(address, port, rules)
-      ? "that is the daemon itself"
-      : isAllowed(name, address, rules.allow)
-        ? undefined
-        : refusal(address);
-    if (reason !== undefined)
-      throw refused(
-        url,
-        name === address ? reason : `${name} is ${address}: ${reason}`,
-        allowing(url),
-      );
+    const where = name === address ? "" : `${name} is ${address}: `;
+    if (isOurs(address, port, rules)) throw refused(url, `${where}that is the daemon itself`);
+    const reason = isAllowed(name, address, rules.allow) ? undefined : refusal(address);
+    if (reason !== undefined) throw refused(url, where + reason, allowing(name));
   }
-  return { url, address: addresses[0]! };
+  return { url, addresses };
 }
 
 /** Checks where a URL leads today. A name that does not resolve may do so later: it is checked again at each delivery. */
@@ -84,14 +77,14 @@ function refused(url: URL, reason: string, hint?: string): Fault {
 }
 
 /** What to do for a receiver that is meant to be where it is. */
-function allowing({ hostname }: URL): string {
-  return `for a receiver of your own: export PORT_DADDY_WEBHOOK_ALLOW=${hostname}, then: port-daddy restart`;
+function allowing(name: string): string {
+  return `for a receiver of your own: export PORT_DADDY_WEBHOOK_ALLOW=${name}, then: port-daddy restart`;
 }
 
+/** Nothing that we send may come back to us; a connection to no address in particular goes to this machine. */
 function isOurs(address: string, port: number, { ownPorts }: TargetRules): boolean {
-  return (
-    ownPorts.has(port) && (loopback.check(address, familyOf(address)) || unspecified.has(address))
-  );
+  const plain = embeddedIpv4(address) ?? address;
+  return ownPorts.has(port) && (loopback.check(plain, familyOf(plain)) || unspecified.has(plain));
 }
 
 function isAllowed(name: string, address: string, { hosts, addresses }: WebhookAllow): boolean {
@@ -110,7 +103,7 @@ function familyOf(address: string): "ipv4" | "ipv6" {
   return net.isIPv6(address) ? "ipv6" : "ipv4";
 }
 
-/** IPv4 within IPv6: mapped and compatible (RFC 4291), NAT64 (RFC 6052, RFC 8215), 6to4 (RFC 3056). */
+/** IPv4 within IPv6: mapped and compatible (RFC 4291), NAT64 (RFC 6052), 6to4 (RFC 3056). */
 function embeddedIpv4(address: string): string | undefined {
   if (!net.isIPv6(address)) return undefined;
   const groups = expand(address);
@@ -118,7 +111,7 @@ function embeddedIpv4(address: string): string | undefined {
   const [high, low] = [groups[6]!, groups[7]!];
   if (isZero(0, 5) && (groups[5] === 0xffff || (groups[5] === 0 && high !== 0)))
     return dotted(high, low);
-  if (groups[0] === 0x64 && groups[1] === 0xff9b) return dotted(high, low);
+  if (groups[0] === 0x64 && groups[1] === 0xff9b && isZero(2, 6)) return dotted(high, low);
   if (groups[0] === 0x2002) return dotted(groups[1]!, groups[2]!);
   return undefined;
 }
@@ -163,6 +156,8 @@ const ranges: Range[] = [
   ),
   range("it is link-local, where clouds keep their metadata", "169.254.0.0/16", "fe80::/10"),
   range("it is in a carrier's shared network", "100.64.0.0/10"),
+  range("it is a translator of a local network", "64:ff9b:1::/48"),
+  range("it is of segment routing, inside a network", "5f00::/16"),
   range(
     "it is a test network",
     "192.0.2.0/24",
@@ -170,6 +165,7 @@ const ranges: Range[] = [
     "203.0.113.0/24",
     "198.18.0.0/15",
     "2001:db8::/32",
+    "3fff::/20",
     "2001:2::/48",
   ),
   range(

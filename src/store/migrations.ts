@@ -140,6 +140,8 @@ export const migrations: readonly string[] = [
     failures   INTEGER NOT NULL,
     -- Events that went by while it was paused.
     dropped    INTEGER NOT NULL,
+    -- What was waiting when it was last resumed: it may work that off before it counts as behind.
+    backlog    INTEGER NOT NULL,
     created_at INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
 
