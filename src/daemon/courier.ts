@@ -3,7 +3,7 @@
 
 import type { Delivery } from "../contract/entities.ts";
 import * as webhooks from "../domain/webhooks.ts";
-import type { DeliveryRow, Outcome } from "../domain/webhooks.ts";
+import * as deliveries from "../domain/deliveries.ts";
 import type { Caller, World } from "../world.ts";
 import type { Send } from "./sending.ts";
 
@@ -32,7 +32,7 @@ export function createCourier(world: World, send: Send, report: (error: unknown)
   function look(): void {
     if (isStopped) return;
     try {
-      for (const { webhook, delivery } of webhooks.due(world)) {
+      for (const { webhook, delivery } of deliveries.due(world)) {
         if (timers.has(webhook.id)) continue;
         const inMs = (delivery.nextAt ?? 0) - world.clock.now();
         if (inMs > 0) beginIn(webhook.id, inMs);
@@ -77,7 +77,7 @@ export function createCourier(world: World, send: Send, report: (error: unknown)
   /** Returns whether to go on with the next one at once. */
   async function serveNext(id: string): Promise<boolean> {
     const row = webhooks.findRow(world, id);
-    const delivery = webhooks.next(world, id);
+    const delivery = deliveries.next(world, id);
     if (!row || !delivery || isStopped || !row.active || row.paused !== null) return false;
     const outcome = await send(row, delivery);
     if (isStopped && outcome.error !== null) return false; // It counts for nothing that we have cut it off.
@@ -87,10 +87,10 @@ export function createCourier(world: World, send: Send, report: (error: unknown)
     return outcome.error === null;
   }
 
-  function settle(delivery: DeliveryRow, outcome: Outcome): Delivery {
+  function settle(delivery: deliveries.Row, outcome: deliveries.Outcome): Delivery {
     const pauseMs = retryAfterMs[delivery.attempts];
     const retryAt = pauseMs === undefined ? null : world.clock.now() + pauseMs;
-    return webhooks.settle(world, delivery, outcome, retryAt);
+    return deliveries.settle(world, delivery, outcome, retryAt);
   }
 
   let isLooking = false;
@@ -114,10 +114,10 @@ export function createCourier(world: World, send: Send, report: (error: unknown)
     start: look,
     async test(id, caller) {
       const row = webhooks.getRow(world, id);
-      const delivery = webhooks.testDelivery(world, row, caller);
+      const delivery = deliveries.ofTest(world, row, caller);
       const outcome = await send(row, delivery);
       webhooks.getRow(world, id);
-      const settled = webhooks.settle(world, delivery, outcome, null);
+      const settled = deliveries.settle(world, delivery, outcome, null);
       if (outcome.error === null) webhooks.resume(world, id, caller);
       look();
       return settled;

@@ -9,7 +9,7 @@ import { Fault } from "../contract/faults.ts";
 import * as activity from "../domain/activity.ts";
 import * as agents from "../domain/agents.ts";
 import * as messages from "../domain/messages.ts";
-import * as webhooks from "../domain/webhooks.ts";
+import * as deliveries from "../domain/deliveries.ts";
 import * as database from "../store/database.ts";
 import { tryLock, type Lock } from "../system/lock.ts";
 import * as paths from "../system/paths.ts";
@@ -284,7 +284,7 @@ function startTimers(
 function prune(world: World): void {
   messages.prune(world);
   agents.prune(world);
-  webhooks.prune(world);
+  deliveries.prune(world);
   activity.prune(world);
 }
 

@@ -14,6 +14,7 @@ import * as lockQueue from "../domain/lockQueue.ts";
 import * as locks from "../domain/locks.ts";
 import * as messages from "../domain/messages.ts";
 import * as services from "../domain/services.ts";
+import * as deliveries from "../domain/deliveries.ts";
 import * as webhooks from "../domain/webhooks.ts";
 import type { Caller } from "../world.ts";
 import type { Daemon } from "./daemon.ts";
@@ -109,7 +110,7 @@ export const handlers: { [N in OperationName]: Handler<N> } = {
   removeWebhook: ({ world }, input, caller) => webhooks.remove(world, input, caller),
   testWebhook: async (daemon, input, caller) =>
     landed(daemon, await daemon.courier.test(input.id, caller)),
-  deliveries: ({ world }, input) => webhooks.listDeliveries(world, input),
+  deliveries: ({ world }, input) => deliveries.list(world, input),
 
   agents: ({ world }, input) => agents.list(world, input),
   agent: ({ world }, input) => agents.get(world, input),

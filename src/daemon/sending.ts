@@ -3,10 +3,11 @@
 import { createHmac } from "node:crypto";
 import { maxResponseCharacters } from "../contract/entities.ts";
 import { Fault } from "../contract/faults.ts";
-import type { DeliveryRow, Outcome, Row } from "../domain/webhooks.ts";
+import type * as deliveries from "../domain/deliveries.ts";
+import type * as webhooks from "../domain/webhooks.ts";
 import { findTarget, type Target, type TargetRules } from "./targets.ts";
 
-export type Send = (webhook: Row, delivery: DeliveryRow) => Promise<Outcome>;
+export type Send = (webhook: webhooks.Row, delivery: deliveries.Row) => Promise<deliveries.Outcome>;
 
 /** How long a receiver may take to answer. */
 const answerMs = 10_000;
@@ -84,8 +85,8 @@ const notConnected = new Set(["ConnectionRefused", "ECONNREFUSED", "FailedToOpen
  * specification (https://www.standardwebhooks.com), by which it can refuse a replay.
  */
 function headersOf(
-  { secret }: Row,
-  { id, event, body }: DeliveryRow,
+  { secret }: webhooks.Row,
+  { id, event, body }: deliveries.Row,
   now: number,
 ): Record<string, string> {
   const seconds = String(Math.floor(now / 1000));

@@ -1,21 +1,16 @@
-// Webhooks and their deliveries: what is to be sent where, in the order in which it happened. Sending is the courier's.
+// Webhooks: what somebody wants to be told of, and where; and when one is paused.
 
-import type { Delivery, DeliveryStatus, Webhook } from "../contract/entities.ts";
-import { events, testEvent, webhookEvents, type EventName } from "../contract/events.ts";
+import type { DeliveryStatus, Webhook } from "../contract/entities.ts";
+import { events, webhookEvents } from "../contract/events.ts";
 import { Fault } from "../contract/faults.ts";
-import { defaultEntries, type InputOf } from "../contract/operations.ts";
-import { matches } from "../contract/pattern.ts";
+import type { InputOf } from "../contract/operations.ts";
 import type { Database } from "../store/database.ts";
-import type { Entry, Journal } from "../store/journal.ts";
+import type { Journal } from "../store/journal.ts";
 import { daemonCaller, type Caller, type World } from "../world.ts";
 
 /** More deliveries than these waiting, or so many events given up in a row, and a webhook is paused. */
 const maxPending = 1_000;
 const maxFailures = 10;
-
-/** How long, and how many, deliveries that are over are kept. */
-const keepMs = 7 * 86_400_000;
-const keepRows = 1_000;
 
 export type Row = {
   id: string;
@@ -33,41 +28,8 @@ export type Row = {
   createdAt: number;
 };
 
-export type DeliveryRow = {
-  number: number;
-  id: string;
-  webhook: string;
-  event: string;
-  targetId: string;
-  body: string;
-  status: DeliveryStatus;
-  attempts: number;
-  nextAt: number | null;
-  httpStatus: number | null;
-  durationMs: number | null;
-  response: string | null;
-  error: string | null;
-  createdAt: number;
-  finishedAt: number | null;
-};
-
 const select = `
   SELECT id, url, events, filter, secret, active, paused, failures, dropped, backlog, created_at AS createdAt FROM webhooks`;
-
-const selectDelivery = `
-  SELECT number, id, webhook, event, target_id AS targetId, body, status, attempts, next_at AS nextAt,
-         http_status AS httpStatus, duration_ms AS durationMs, response, error, created_at AS createdAt,
-         finished_at AS finishedAt
-  FROM deliveries`;
-
-/** What an attempt came to. */
-export type Outcome = {
-  httpStatus: number | null;
-  durationMs: number;
-  response: string | null;
-  /** Why it failed; null where it arrived. */
-  error: string | null;
-};
 
 /** The events that can be asked for. */
 export function offered(): { event: string; summary: string }[] {
@@ -158,19 +120,6 @@ export function findRow(world: World, id: string): Row | undefined {
   return (world.db.query(`${select} WHERE id = ?`).get(id) as Row | null) ?? undefined;
 }
 
-export function listDeliveries(
-  world: World,
-  { id, status, limit = defaultEntries }: InputOf<"deliveries">,
-): { deliveries: Delivery[]; count: number } {
-  getRow(world, id);
-  const rows = world.db
-    .query(
-      `${selectDelivery} WHERE webhook = ? AND status = coalesce(?, status) ORDER BY number DESC LIMIT ?`,
-    )
-    .all(id, status ?? null, limit) as DeliveryRow[];
-  return { deliveries: rows.map(toDelivery), count: rows.length };
-}
-
 /** The webhooks, kept beside the table because every event asks for them. */
 export type WebhookIndex = {
   all(): readonly Row[];
@@ -188,139 +137,8 @@ export function indexWebhooks(db: Database, journal: Journal): WebhookIndex {
   };
 }
 
-/** Puts an event down for every webhook that wants it, in the event's own transaction. */
-export function enqueue(world: World, entry: Entry): void {
-  if (!Object.hasOwn(events, entry.event) || !events[entry.event as EventName].webhook) return;
-  for (const row of world.webhooks.all()) {
-    if (!isWanted(row, entry)) continue;
-    if (row.paused !== null) drop(world, row);
-    else insertDelivery(world, row, entry);
-  }
-}
-
-function isWanted(row: Row, { event, targetId }: Entry): boolean {
-  if (!row.active || (row.filter !== null && !matches(row.filter, targetId))) return false;
-  const wanted = JSON.parse(row.events) as string[];
-  return wanted.some((pattern) => matches(pattern, event));
-}
-
-function drop(world: World, { id }: Row): void {
-  world.db.query("UPDATE webhooks SET dropped = dropped + 1 WHERE id = ?").run(id);
-}
-
-function insertDelivery(world: World, { id }: Row, entry: Entry): void {
-  world.db
-    .query(
-      `INSERT INTO deliveries (id, webhook, event, target_id, body, status, attempts, next_at, created_at)
-       VALUES (?, ?, ?, ?, ?, 'pending', 0, ?, ?)`,
-    )
-    .run(
-      crypto.randomUUID(),
-      id,
-      entry.event,
-      entry.targetId,
-      bodyOf(entry),
-      entry.timestamp,
-      entry.timestamp,
-    );
-}
-
-/** The body that is sent: bytes that are what `JSON.stringify` makes of what they parse to. */
-function bodyOf({ event, timestamp, targetId, actor, metadata }: Entry): string {
-  const body = { event, timestamp, data: { targetId, actor, ...metadata } };
-  return JSON.stringify(JSON.parse(JSON.stringify(body)));
-}
-
-/** A delivery that tests a webhook: it is not stored, and goes out at once. */
-export function testDelivery(world: World, row: Row, caller: Caller): DeliveryRow {
-  const now = world.clock.now();
-  return {
-    number: 0,
-    id: crypto.randomUUID(),
-    webhook: row.id,
-    event: testEvent,
-    targetId: row.id,
-    body: JSON.stringify({
-      event: testEvent,
-      timestamp: now,
-      data: { targetId: row.id, actor: caller.actor },
-    }),
-    status: "pending",
-    attempts: 0,
-    nextAt: now,
-    httpStatus: null,
-    durationMs: null,
-    response: null,
-    error: null,
-    createdAt: now,
-    finishedAt: null,
-  };
-}
-
-/** The webhooks that have something to send, each with what comes first. */
-export function due(world: World): { webhook: Row; delivery: DeliveryRow }[] {
-  return world.webhooks.all().flatMap((webhook) => {
-    const delivery = webhook.active && webhook.paused === null && next(world, webhook.id);
-    return delivery ? [{ webhook, delivery }] : [];
-  });
-}
-
-/** What a webhook is to be sent next. */
-export function next(world: World, id: string): DeliveryRow | undefined {
-  const row = world.db
-    .query(`${selectDelivery} WHERE webhook = ? AND status = 'pending' ORDER BY number LIMIT 1`)
-    .get(id);
-  return (row as DeliveryRow | null) ?? undefined;
-}
-
-/** Writes down what an attempt came to; `retryAt` is when it is tried again, `null` where that is over. */
-export function settle(
-  world: World,
-  delivery: DeliveryRow,
-  outcome: Outcome,
-  retryAt: number | null,
-): Delivery {
-  const now = world.clock.now();
-  const status = outcome.error === null ? "delivered" : retryAt === null ? "failed" : "pending";
-  const settled: DeliveryRow = {
-    ...delivery,
-    ...outcome,
-    status,
-    attempts: delivery.attempts + 1,
-    nextAt: status === "pending" ? retryAt : null,
-    finishedAt: status === "pending" ? null : now,
-  };
-  world.journal.commit(() => {
-    world.db
-      .query(
-        `INSERT OR REPLACE INTO deliveries (number, id, webhook, event, target_id, body, status, attempts, next_at,
-                                            http_status, duration_ms, response, error, created_at, finished_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-      )
-      .run(
-        settled.number || null,
-        settled.id,
-        settled.webhook,
-        settled.event,
-        settled.targetId,
-        settled.body,
-        settled.status,
-        settled.attempts,
-        settled.nextAt,
-        settled.httpStatus,
-        settled.durationMs,
-        settled.response,
-        settled.error,
-        settled.createdAt,
-        settled.finishedAt,
-      );
-    if (status !== "pending" && settled.event !== testEvent)
-      countOutcome(world, settled.webhook, status);
-  });
-  return toDelivery(settled);
-}
-
-function countOutcome(world: World, id: string, status: DeliveryStatus): void {
+/** Counts events that failed for good, and pauses a webhook after too many in a row. */
+export function countOutcome(world: World, id: string, status: DeliveryStatus): void {
   const row = findRow(world, id);
   if (!row) return;
   const failures = status === "delivered" ? 0 : row.failures + 1;
@@ -353,24 +171,6 @@ export function resume(world: World, id: string, caller: Caller): void {
     const backlog = countPending(world, id);
     write(world, { ...row, paused: null, failures: 0, dropped: 0, backlog });
     world.journal.record("webhook.resume", id, caller.actor, { dropped: row.dropped });
-  });
-}
-
-/** Deletes deliveries that are over and old, or too many. */
-export function prune(world: World): void {
-  world.journal.commit(() => {
-    world.db
-      .query("DELETE FROM deliveries WHERE status <> 'pending' AND finished_at < ?")
-      .run(world.clock.now() - keepMs);
-    for (const { id } of world.webhooks.all()) {
-      world.db
-        .query(
-          `DELETE FROM deliveries WHERE webhook = ?1 AND status <> 'pending' AND number <= (
-             SELECT number FROM deliveries WHERE webhook = ?1 AND status <> 'pending'
-             ORDER BY number DESC LIMIT 1 OFFSET ?2)`,
-        )
-        .run(id, keepRows);
-    }
   });
 }
 
@@ -421,9 +221,4 @@ function toWebhook(world: World, row: Row): Webhook {
     dropped: row.dropped,
     createdAt: row.createdAt,
   };
-}
-
-function toDelivery(row: DeliveryRow): Delivery {
-  const { number: _, webhook: __, body: ___, nextAt, ...shown } = row;
-  return { ...shown, nextAttemptAt: nextAt };
 }

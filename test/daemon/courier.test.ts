@@ -6,7 +6,8 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { createCourier } from "../../src/daemon/courier.ts";
 import * as webhooks from "../../src/domain/webhooks.ts";
-import type { Outcome } from "../../src/domain/webhooks.ts";
+import * as deliveries from "../../src/domain/deliveries.ts";
+import type { Outcome } from "../../src/domain/deliveries.ts";
 import { makeWorld, type TestWorld } from "../world.ts";
 
 const caller = { actor: "tester" };
@@ -106,7 +107,7 @@ function happen({ world }: Side, ...targets: string[]): void {
 const many = (count: number) => Array.from({ length: count }, (_, n) => `s${n}`);
 const get = ({ world }: Side, id: string) => webhooks.get(world, { id });
 const history = ({ world }: Side, id: string) =>
-  webhooks.listDeliveries(world, { id, limit: 1000 }).deliveries.toReversed();
+  deliveries.list(world, { id, limit: 1000 }).deliveries.toReversed();
 
 /** A database that a second world can open when the first has gone. */
 function makeFile(): string {

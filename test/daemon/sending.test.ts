@@ -11,7 +11,8 @@ import { readConfig } from "../../src/config.ts";
 import { delivery as deliveryEntity } from "../../src/contract/entities.ts";
 import { createSend } from "../../src/daemon/sending.ts";
 import type { TargetRules } from "../../src/daemon/targets.ts";
-import type { DeliveryRow, Row } from "../../src/domain/webhooks.ts";
+import type { Row as DeliveryRow } from "../../src/domain/deliveries.ts";
+import type { Row } from "../../src/domain/webhooks.ts";
 import { eventually } from "../home.ts";
 
 const stops: (() => unknown)[] = [];

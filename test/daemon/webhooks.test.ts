@@ -3,7 +3,8 @@
 import { expect, test } from "bun:test";
 import { Fault } from "../../src/contract/faults.ts";
 import { webhookEvents } from "../../src/contract/events.ts";
-import type { DeliveryRow, Row } from "../../src/domain/webhooks.ts";
+import type { Row as DeliveryRow } from "../../src/domain/deliveries.ts";
+import type { Row } from "../../src/domain/webhooks.ts";
 import { makeSide, type Scenario, type Side } from "../scenario.ts";
 import { startOfTime } from "../world.ts";
 

@@ -8,6 +8,7 @@ import * as path from "node:path";
 import { events, type EventName } from "../../src/contract/events.ts";
 import { Fault } from "../../src/contract/faults.ts";
 import type { InputOf } from "../../src/contract/operations.ts";
+import * as deliveries from "../../src/domain/deliveries.ts";
 import * as webhooks from "../../src/domain/webhooks.ts";
 import * as database from "../../src/store/database.ts";
 import type { World } from "../../src/world.ts";
@@ -30,10 +31,11 @@ function recordMany(world: World, count: number): void {
 }
 
 /** What was put down for a webhook, in the order in which it is to be sent. */
-function deliveries(world: World, id: string) {
-  return webhooks.listDeliveries(world, { id, limit: 1000 }).deliveries.toReversed();
+function deliveriesOf(world: World, id: string) {
+  return deliveries.list(world, { id, limit: 1000 }).deliveries.toReversed();
 }
-const targets = (world: World, id: string) => deliveries(world, id).map(({ targetId }) => targetId);
+const targets = (world: World, id: string) =>
+  deliveriesOf(world, id).map(({ targetId }) => targetId);
 
 function bodies(world: World, id: string): string[] {
   const rows = world.db
@@ -46,8 +48,8 @@ const arrived = { httpStatus: 200, durationMs: 5, response: "ok", error: null };
 const refused = { httpStatus: 500, durationMs: 5, response: "no", error: "it answered 500" };
 
 /** Sends what comes first, or fails to; with `retryAt` it is tried again. */
-function settleNext(world: World, id: string, outcome: webhooks.Outcome, retryAt?: number): void {
-  webhooks.settle(world, webhooks.next(world, id)!, outcome, retryAt ?? null);
+function settleNext(world: World, id: string, outcome: deliveries.Outcome, retryAt?: number): void {
+  deliveries.settle(world, deliveries.next(world, id)!, outcome, retryAt ?? null);
 }
 
 function failMany(world: World, id: string, count: number): void {
@@ -84,7 +86,7 @@ test("a webhook that names no events gets what is offered, and nothing else", ()
   const world = makeWorld();
   const id = add(world);
   for (const event of Object.keys(events) as EventName[]) record(world, event);
-  const got = deliveries(world, id).map(({ event }) => event);
+  const got = deliveriesOf(world, id).map(({ event }) => event);
   expect(got).toEqual(webhooks.offered().map(({ event }) => event));
   expect(webhooks.get(world, { id }).events).toEqual(["*"]);
 });
@@ -111,7 +113,7 @@ for (const [patterns, names] of wanted)
     const world = makeWorld();
     const id = add(world, { events: patterns });
     for (const event of Object.keys(events) as EventName[]) record(world, event);
-    const got = deliveries(world, id).map(({ event }) => event);
+    const got = deliveriesOf(world, id).map(({ event }) => event);
     expect(got.toSorted()).toEqual(names.toSorted());
   });
 
@@ -139,7 +141,7 @@ test("events and filter must both match", () => {
   record(world, "lock.acquire", "other");
   record(world, "service.claim", "shop:api");
   record(world, "lock.release", "shop:api");
-  expect(deliveries(world, id).map(({ event, targetId }) => `${event} ${targetId}`)).toEqual([
+  expect(deliveriesOf(world, id).map(({ event, targetId }) => `${event} ${targetId}`)).toEqual([
     "lock.release shop:api",
   ]);
 });
@@ -158,12 +160,12 @@ test("a webhook that is switched off gets nothing and misses nothing, and what w
   record(world, "service.claim", "before");
   webhooks.update(world, { id, active: false }, caller);
   record(world, "service.claim", "meanwhile");
-  expect(webhooks.due(world)).toEqual([]);
+  expect(deliveries.due(world)).toEqual([]);
   expect(webhooks.get(world, { id })).toMatchObject({ active: false, pending: 1, dropped: 0 });
   webhooks.update(world, { id, active: true }, caller);
   record(world, "service.claim", "after");
   expect(targets(world, id)).toEqual(["before", "after"]);
-  expect(webhooks.due(world).map(({ delivery }) => delivery.targetId)).toEqual(["before"]);
+  expect(deliveries.due(world).map(({ delivery }) => delivery.targetId)).toEqual(["before"]);
 });
 
 test("an update changes whom an event is for from then on, and nothing that was put down", () => {
@@ -254,7 +256,7 @@ test("a change of a webhook that is undone changes nothing for the events after 
   record(world, "service.claim", "after");
   record(world, "lock.acquire", "after");
   expect(webhooks.list(world).count).toBe(1);
-  expect(deliveries(world, kept).map(({ event }) => event)).toEqual(["service.claim"]);
+  expect(deliveriesOf(world, kept).map(({ event }) => event)).toEqual(["service.claim"]);
   expect(logged(world)).toEqual([
     `webhook.add ${kept}`,
     "service.claim after",
@@ -270,7 +272,7 @@ test("each webhook has its own line, in the order in which things happened", () 
   expect(targets(world, b)).toEqual(["y1", "y2"]);
   settleNext(world, a, arrived);
   settleNext(world, b, refused, startOfTime + 1_000); // It is tried again, before anything else.
-  const due = webhooks.due(world).map(({ webhook, delivery }) => [webhook.id, delivery.targetId]);
+  const due = deliveries.due(world).map(({ webhook, delivery }) => [webhook.id, delivery.targetId]);
   expect(new Map(due as [string, string][])).toEqual(
     new Map([
       [a, "y1"],
@@ -292,7 +294,7 @@ test("a webhook is paused past a thousand pending, not at a thousand, and says w
   expect(webhooks.get(world, { id: behind })).toMatchObject({ pending: 1_001, dropped: 0 });
   expect(webhooks.get(world, { id: behind }).paused).toContain("1000");
   expect(webhooks.get(world, { id: idle }).paused).toBeNull();
-  expect(webhooks.due(world)).toEqual([]);
+  expect(deliveries.due(world)).toEqual([]);
   webhooks.pauseThoseBehind(world); // It is paused once.
   const pauses = world.journal.since(0).filter(({ event }) => event === "webhook.pause");
   expect(pauses).toMatchObject([
@@ -324,7 +326,7 @@ test("one that arrives begins the count anew, and attempts that are repeated do 
   settleNext(world, id, arrived);
   failMany(world, id, 9);
   expect(webhooks.get(world, { id }).paused).toBeNull();
-  expect(deliveries(world, id)[9]).toMatchObject({
+  expect(deliveriesOf(world, id)[9]).toMatchObject({
     status: "delivered",
     attempts: 5,
     error: null,
@@ -366,7 +368,7 @@ test("an update resumes a paused webhook, with the number it missed in the log",
     { event: "webhook.resume", targetId: id, actor: "tester", metadata: { dropped: 3 } },
   ]);
   record(world, "service.claim", "d");
-  expect(webhooks.next(world, id)).toMatchObject({ targetId: "d" });
+  expect(deliveries.next(world, id)).toMatchObject({ targetId: "d" });
   failMany(world, id, 9); // Which fails d and eight more: the count began anew.
   expect(webhooks.get(world, { id })).toMatchObject({ paused: null, pending: 1 });
 });
@@ -405,7 +407,7 @@ test("what is not there is not found, and nothing is logged", () => {
     () => webhooks.get(world, { id }),
     () => webhooks.update(world, { id, active: false }, caller),
     () => webhooks.remove(world, { id }, caller),
-    () => webhooks.listDeliveries(world, { id }),
+    () => deliveries.list(world, { id }),
   ];
   for (const attempt of attempts) {
     expect(attempt).toThrow(Fault);
@@ -422,7 +424,7 @@ test("a webhook that is removed takes its deliveries with it, and nobody else's"
   record(world, "service.claim", "after");
   expect(webhooks.list(world).webhooks.map(({ id }) => id)).toEqual([kept]);
   expect(bodies(world, gone)).toEqual([]);
-  expect(deliveries(world, kept)).toHaveLength(4);
+  expect(deliveriesOf(world, kept)).toHaveLength(4);
 });
 
 test("a secret is in no answer and no event", () => {
@@ -432,8 +434,8 @@ test("a secret is in no answer and no event", () => {
   failMany(world, id, 10);
   answers.push(webhooks.update(world, { id, active: true }, caller));
   record(world, "service.claim");
-  answers.push(webhooks.get(world, { id }), webhooks.list(world), deliveries(world, id));
-  answers.push(webhooks.testDelivery(world, webhooks.getRow(world, id), caller).body);
+  answers.push(webhooks.get(world, { id }), webhooks.list(world), deliveriesOf(world, id));
+  answers.push(deliveries.ofTest(world, webhooks.getRow(world, id), caller).body);
   answers.push(webhooks.remove(world, { id }, caller), world.journal.since(0), bodies(world, id));
   expect(JSON.stringify(answers)).not.toContain("sesame");
   expect(answers[0]).toMatchObject({ hasSecret: true });
@@ -449,13 +451,13 @@ test("what is over is kept seven days from its end, what is pending for as long 
   world.advance(1);
   settleNext(world, id, refused);
   world.advance(7 * dayMs - 1);
-  webhooks.prune(world);
+  deliveries.prune(world);
   expect(targets(world, id)).toEqual(["s0", "s1", "s2"]);
   world.advance(1);
-  webhooks.prune(world);
+  deliveries.prune(world);
   expect(targets(world, id)).toEqual(["s1", "s2"]);
   world.advance(30 * dayMs);
-  webhooks.prune(world);
+  deliveries.prune(world);
   expect(targets(world, id)).toEqual(["s2"]);
 });
 
@@ -465,7 +467,7 @@ test("of what is over the last thousand of each webhook are kept, whatever is pe
   recordMany(world, 1_003);
   for (let n = 0; n < 1_002; n++) settleNext(world, busy, n % 2 ? arrived : refused);
   webhooks.update(world, { id: busy }, caller);
-  webhooks.prune(world);
+  deliveries.prune(world);
   const kept = targets(world, busy);
   expect(webhooks.get(world, { id: busy }).pending).toBe(1);
   expect(kept).toHaveLength(1_000); // The most that one answer lists; the newest is the pending one.
@@ -490,7 +492,7 @@ test("webhooks, what waits, and what was missed survive a restart", () => {
     const second = makeWorld({}, file);
     expect(webhooks.list(second)).toEqual(before);
     expect(webhooks.get(second, { id: paused })).toMatchObject({ dropped: 1 });
-    expect(webhooks.due(second)).toMatchObject([
+    expect(deliveries.due(second)).toMatchObject([
       { webhook: { id: waiting }, delivery: { attempts: 1, nextAt: startOfTime + 1_000 } },
     ]);
     second.db.close();
