@@ -142,7 +142,9 @@ export function countOutcome(world: World, id: string, status: DeliveryStatus): 
   const row = findRow(world, id);
   if (!row) return;
   const failures = status === "delivered" ? 0 : row.failures + 1;
-  if (failures !== row.failures) write(world, { ...row, failures });
+  const backlog = Math.min(row.backlog, countPending(world, id));
+  if (failures !== row.failures || backlog !== row.backlog)
+    write(world, { ...row, failures, backlog });
   if (failures >= maxFailures && row.paused === null)
     pause(world, id, `the last ${maxFailures} events could not be delivered`);
 }

@@ -251,6 +251,22 @@ for (const hours of [-1, -60 * 24, 1])
     expect(longest.ms).toBeLessThanOrEqual(8_000);
   });
 
+test("a clock that is set back while nobody runs holds nothing up for longer than the longest pause", async () => {
+  const file = makeFile();
+  const { pass, longest } = fakeTimers();
+  const side = setUp(makeWorld({}, file));
+  for (const host of ["a", "b"]) add(side, host);
+  side.answers.set("a", refused).set("b", "hangs");
+  happen(side, "s0");
+  await turns();
+  await side.courier.stop(0);
+  side.world.advance(-60 * 86_400_000);
+  const next = restart(side, file);
+  await pass(next.world, 8_000);
+  expect([next.sent("a"), next.sent("b")]).toEqual([["s0"], ["s0"]]);
+  expect(longest.ms).toBeLessThanOrEqual(8_000);
+});
+
 // Removed, switched off, paused
 
 test("a webhook that is removed while a send is under way is sent nothing more, and nobody minds", async () => {
@@ -569,6 +585,8 @@ test("a stop leaves no timer, and a restart goes on with the retries where they 
   await pass(side.world, 3_000);
   expect(side.attempts).toHaveLength(3);
   await side.courier.stop(3_600_000);
+  happen(side, "late");
+  await turns();
   expect(timers.size).toBe(0);
   const next = restart(side, file);
   next.answers.set("a", refused);

@@ -373,6 +373,22 @@ test("an update resumes a paused webhook, with the number it missed in the log",
   expect(webhooks.get(world, { id })).toMatchObject({ paused: null, pending: 1 });
 });
 
+test("one that was resumed with much waiting may fall behind no further, once that has gone out", () => {
+  const world = makeWorld();
+  const id = add(world);
+  recordMany(world, 1_001);
+  webhooks.pauseThoseBehind(world);
+  webhooks.update(world, { id }, caller);
+  webhooks.pauseThoseBehind(world);
+  expect(webhooks.get(world, { id }).paused).toBeNull();
+  for (let n = 0; n < 1_001; n++) settleNext(world, id, arrived);
+  expect(webhooks.get(world, { id }).pending).toBe(0);
+  webhooks.pauseThoseBehind(world); // As after any event.
+  recordMany(world, 1_001);
+  webhooks.pauseThoseBehind(world);
+  expect(webhooks.get(world, { id }).paused).toContain("1000");
+});
+
 test("an update of one that is not paused records no resume", () => {
   const world = makeWorld();
   const id = add(world);
