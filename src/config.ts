@@ -77,7 +77,7 @@ function allow(to: ReturnType<typeof nothingAllowed>, entry: string): boolean {
   const [, address = "", prefix] = /^\[?([^\]/]+)\]?(?:\/(\d{1,3}))?$/.exec(entry) ?? [];
   const family = nodeNet().isIP(address);
   if (family === 0) {
-    const isName = prefix === undefined && /^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$/.test(address);
+    const isName = prefix === undefined && /^(?![\d.]+$)[\w-]+(\.[\w-]+)*$/.test(address);
     if (isName) to.hosts.add(address.toLowerCase());
     return isName;
   }

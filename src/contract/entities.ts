@@ -370,7 +370,13 @@ export const webhookUrl = url({ summary: "Where it goes", schemes: ["http", "htt
 
 /** A secret is told to us and never again by us. */
 export const webhookSecret: Field<string> = {
-  ...text({ summary: "What signatures are made with", max: 200 }),
+  ...text({
+    summary: "What signatures are made with",
+    max: 200,
+    pattern:
+      "^(?!whsec_)[^\\p{Cc}]+$|^whsec_(?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$",
+    expects: "text of 1 to 200 characters; after whsec_, base64",
+  }),
   isSecret: true,
 };
 

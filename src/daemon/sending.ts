@@ -72,13 +72,19 @@ async function post(
       } as RequestInit);
     } catch (error) {
       const isLast = at === addresses.length - 1;
-      if (isLast || !notConnected.has(String((error as { code?: string }).code))) throw error;
+      if (isLast || !wasNotReached(error)) throw error;
     }
   }
   throw new Error("a target has an address");
 }
 
-const notConnected = new Set(["ConnectionRefused", "ECONNREFUSED", "FailedToOpenSocket"]);
+/** Whether nothing was sent, because there was no way to an address or nobody there. */
+function wasNotReached(error: unknown): boolean {
+  const { code = "" } = error as { code?: string };
+  return /^(ConnectionRefused|FailedToOpenSocket|E(CONNREFUSED|NETUNREACH|HOSTUNREACH|ADDRNOTAVAIL|AFNOSUPPORT|INVAL|ACCES|PERM))$/.test(
+    code,
+  );
+}
 
 /**
  * What a receiver verifies a delivery by: the signature of the body, and the three headers of the Standard Webhooks
@@ -166,5 +172,8 @@ function reasonOf(error: unknown): string {
   if (known !== undefined) return known;
   if (/CERT|TLS|SSL|ISSUER|SIGNATURE/.test(code))
     return `its certificate is not to be trusted (${code.toLowerCase().replaceAll("_", " ")})`;
-  return "what came back is not an answer in HTTP";
+  if (wasNotReached(error)) return "there is no way to its address";
+  return /HTTP|Chunk|Header|Response|Status/i.test(code)
+    ? "what came back is not an answer in HTTP"
+    : "it could not be reached";
 }

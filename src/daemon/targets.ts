@@ -6,6 +6,9 @@ import * as net from "node:net";
 import type { WebhookAllow } from "../config.ts";
 import { Fault } from "../contract/faults.ts";
 
+/** How long a name may take to resolve. */
+const resolveMs = 5_000;
+
 export type Resolve = (name: string) => Promise<string[]>;
 
 export type Target = {
@@ -62,7 +65,8 @@ function checkUrl(text: string): URL {
 }
 
 async function resolveName(name: string, resolve: Resolve): Promise<string[]> {
-  const addresses = await resolve(name).catch(() => []);
+  const inTime = Promise.race([resolve(name), Bun.sleep(resolveMs).then((): string[] => [])]);
+  const addresses = await inTime.catch(() => []);
   if (addresses.length > 0) return addresses;
   throw new Fault("unavailable", `The name ${name} cannot be resolved`, {
     details: { host: name },
