@@ -4,7 +4,7 @@ import * as fs from "node:fs";
 import { build } from "../build.ts";
 import { createClient, type Client, type ClientOptions } from "../client/client.ts";
 import { ConnectionLost, Unreachable } from "../client/failures.ts";
-import { startDaemon, targetOf } from "../client/connect.ts";
+import { authorizationOf, startDaemon, targetOf } from "../client/connect.ts";
 import type { Config } from "../config.ts";
 import { asFault, Fault } from "../contract/faults.ts";
 import { buildLabel, headers, readSettings } from "../contract/headers.ts";
@@ -36,9 +36,7 @@ function open(side: Side): Client {
     headers: {
       [headers.caller]: callerId(),
       ...(config.agent !== undefined && { [headers.agent]: config.agent }),
-      // For TCP alone: the socket asks for nothing.
-      ...(config.url !== undefined &&
-        config.token !== undefined && { Authorization: `Bearer ${config.token}` }),
+      ...authorizationOf(config),
     },
     onAnswer: (answer) => warnOfDifferences(side, answer),
   });

@@ -6,7 +6,7 @@ import { Fault, type FaultBody } from "../contract/faults.ts";
 import type { OutputOf } from "../contract/operations.ts";
 import { isLocked, tryLock } from "../system/lock.ts";
 import * as paths from "../system/paths.ts";
-import { createClient } from "./client.ts";
+import { createClient, type Client } from "./client.ts";
 import { ConnectionLost, Unreachable, type Target } from "./failures.ts";
 
 export type Version = OutputOf<"version">;
@@ -26,11 +26,19 @@ export function targetOf(config: Config): Target {
   return config.url === undefined ? { unix: paths.socketFile(config.home) } : { url: config.url };
 }
 
+/** What proves to a daemon at a URL that we may ask; the socket asks for nothing. */
+export function authorizationOf({ url, token }: Config): Record<string, string> {
+  return url === undefined || token === undefined ? {} : { Authorization: `Bearer ${token}` };
+}
+
+function clientOf(config: Config): Client {
+  return createClient({ target: targetOf(config), headers: authorizationOf(config) });
+}
+
 /** The daemon's version, or `undefined` where none answers. */
 export async function findDaemon(config: Config): Promise<Version | undefined> {
   try {
-    const client = createClient({ target: targetOf(config) });
-    return await client.call("version", {}, { deadlineMs: introductionMs });
+    return await clientOf(config).call("version", {}, { deadlineMs: introductionMs });
   } catch (error) {
     // One that went away while it was asked is none either.
     if (error instanceof Unreachable || error instanceof ConnectionLost) return undefined;
@@ -78,7 +86,7 @@ export async function stopDaemon(config: Config): Promise<Version | undefined> {
   const version = await findOrMiss(config);
   if (!version) return undefined;
   try {
-    await createClient({ target: targetOf(config) }).call("shutdown", {});
+    await clientOf(config).call("shutdown", {});
   } catch (error) {
     // Somebody else was faster.
     if (!(error instanceof Unreachable || error instanceof ConnectionLost)) throw error;

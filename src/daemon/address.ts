@@ -7,7 +7,7 @@ import { Fault } from "../contract/faults.ts";
 import { headers } from "../contract/headers.ts";
 import { isLoopback, isWildcard } from "../contract/loopback.ts";
 import { reasonOf } from "../system/paths.ts";
-import { listenersOn } from "../system/sockets.ts";
+import { listenersOn, usersOn } from "../system/sockets.ts";
 
 /** How a request reached us. */
 export type RequestEnv = {
@@ -114,12 +114,16 @@ export async function listenOverTcp(
       },
     );
   }
-  // A wildcard takes loopback in.
+  // A wildcard takes loopback in, that of IPv4 its own alone.
   const inside = isWildcard(host) ? [] : await listenOnLoopback(port, serve);
   const server = listenOn(host, inside[0]?.port ?? port, serve);
-  if (!(server instanceof Error)) return [...inside, server];
+  if (!(server instanceof Error)) {
+    const other = host === "0.0.0.0" ? listenOn("::1", server.port!, serve) : undefined;
+    return [...inside, server, ...(other && !(other instanceof Error) ? [other] : [])];
+  }
   await Promise.all(inside.map((each) => each.stop(true)));
-  throw isAbsent(server) ? noAddress(host) : taken(port, server);
+  const isThere = ["EADDRINUSE", "EACCES"].includes(codeOf(server));
+  throw isThere ? taken(port, server) : noAddress(host);
 }
 
 function noAddress(host: string): Fault {
@@ -181,7 +185,11 @@ function remote(address = "unknown"): { remoteAddress: string; isLoopback: boole
 }
 
 function isAbsent(error: Error): boolean {
-  return ["EADDRNOTAVAIL", "EAFNOSUPPORT"].includes((error as { code?: string }).code ?? "");
+  return ["EADDRNOTAVAIL", "EAFNOSUPPORT"].includes(codeOf(error));
+}
+
+function codeOf(error: Error): string {
+  return (error as { code?: string }).code ?? "";
 }
 
 /** Whether the port is a port-daddy's that runs as somebody else. */
@@ -191,7 +199,8 @@ async function isAnotherUsers(port: number): Promise<boolean> {
       proxy: false,
       signal: AbortSignal.timeout(introductionMs),
     });
-    const { uid } = (await response.json()) as { uid?: unknown };
+    // One that asks for a token does not say; its socket does.
+    const { uid = usersOn(port)[0] } = (await response.json()) as { uid?: unknown };
     return response.headers.has(headers.build) && uid !== process.getuid?.();
   } catch {
     return false;

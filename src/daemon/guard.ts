@@ -18,16 +18,19 @@ const remoteRequestsPerSecond = 100;
 
 /** Refuses what did not come from this machine's own programs, our own pages, or somebody with the token. */
 export function guard(config: Config, access: Access): MiddlewareHandler<RequestEnv> {
-  const names = namesOf(config.host);
+  const isOurName = nameRule(config.host);
   const rates = createRates();
   return async function guard(c, next) {
     const length = Number(c.req.header("content-length") ?? 0);
     if (length > maxBodyBytes)
       throw new Fault("too_large", `A body may hold ${maxBodyBytes} bytes; this one has ${length}`);
+    // Anything else in it would be read as a part of the path.
+    if (!/^[\w.:[\]-]*$/.test(c.req.header("host") ?? ""))
+      throw new Fault("invalid_input", "The Host is not a name", { details: { field: "Host" } });
     if (c.env.transport === "tcp") {
       const { raw, path } = c.req;
       limitRate(c.env);
-      refuseForeign(raw, path, c.env.port, names);
+      refuseForeign(raw, path, c.env.port, isOurName);
       access.require(raw.headers, path);
     }
     await next();
@@ -48,30 +51,37 @@ export function guard(config: Config, access: Access): MiddlewareHandler<Request
   }
 }
 
-/** What a request may call us: loopback, and the host that is configured; of a wildcard every name of this machine. */
-function namesOf(host: string | undefined): readonly string[] {
-  if (host === undefined) return loopbackNames;
-  if (!isWildcard(host)) return [...loopbackNames, inUrl(host)];
-  const addresses = Object.values(os.networkInterfaces()).flatMap((each) => each ?? []);
-  const names = [os.hostname().toLowerCase(), `${os.hostname().toLowerCase()}.local`];
-  return [...loopbackNames, ...names, ...addresses.map(({ address }) => inUrl(address))];
+/** Whether a request may call us so: as loopback, or the host that is configured; of a wildcard by any name we have. */
+function nameRule(host: string | undefined): (name: string) => boolean {
+  const names = new Set(host === undefined ? loopbackNames : [...loopbackNames, inUrl(host)]);
+  if (host === undefined || !isWildcard(host)) return (name) => names.has(name);
+  // Asked for where it is not known: the machine may have got another address.
+  return (name) => names.has(name) || ownNames().includes(name);
 }
 
+function ownNames(): string[] {
+  const addresses = Object.values(os.networkInterfaces()).flatMap((each) => each ?? []);
+  const name = os.hostname().toLowerCase();
+  return [name, `${name}.local`, ...addresses.map(({ address }) => inUrl(address))];
+}
+
+/** A name or an address as URLs write it. */
 function inUrl(host: string): string {
-  return host.includes(":") ? `[${host.toLowerCase()}]` : host.toLowerCase();
+  const written = host.includes(":") ? `[${host}]` : host;
+  return URL.parse(`http://${written}/`)?.hostname ?? written.toLowerCase();
 }
 
 function refuseForeign(
   { headers, method }: Request,
   path: string,
   port: number,
-  names: readonly string[],
+  isOurName: (name: string) => boolean,
 ): void {
   const host = headers.get("host") ?? "";
-  if (!names.includes(hostName(host))) throw foreign("Host", host, port);
+  if (!isOurName(hostName(host))) throw foreign("Host", host, port);
 
   const origin = headers.get("origin");
-  if (origin !== null && !names.some((name) => origin === `http://${name}:${port}`))
+  if (origin !== null && !isOurOrigin(origin, port, isOurName))
     throw foreign("Origin", origin, port);
 
   // Fetch Metadata: "none" is the address bar or a bookmark (https://www.w3.org/TR/fetch-metadata/).
@@ -84,6 +94,18 @@ function refuseForeign(
   const type = headers.get("content-type");
   if (isBrowser && type !== null && !/^application\/json\b/i.test(type))
     throw foreign("Content-Type", type, port);
+}
+
+/** Whether a page that is ours asks: by http, a name of ours and our port, which is left out where it is 80. */
+function isOurOrigin(origin: string, port: number, isOurName: (name: string) => boolean): boolean {
+  const url = URL.parse(origin);
+  return (
+    url !== null &&
+    url.origin === origin &&
+    url.protocol === "http:" &&
+    Number(url.port || 80) === port &&
+    isOurName(url.hostname)
+  );
 }
 
 /** Whether somebody follows a link to one of our pages: the page from which it came can read nothing of it. */

@@ -1,6 +1,7 @@
 // HTTP: the guard, a route for each operation, one mapper of faults.
 
 import { Hono, type Context } from "hono";
+import { getPath } from "hono/utils/url";
 import { asFault, Fault } from "../contract/faults.ts";
 import { checkShape, checkText, type Field } from "../contract/fields.ts";
 import { agentId, callerId } from "../contract/values.ts";
@@ -26,7 +27,7 @@ import { handlers } from "./handlers.ts";
 type RequestContext = Context<RequestEnv>;
 
 export function createApp(daemon: Daemon): Hono<RequestEnv> {
-  const app = new Hono<RequestEnv>();
+  const app = new Hono<RequestEnv>({ getPath: pathOf });
   app.use(guard(daemon.world.config, daemon.access));
   // A browser follows this once: what is in the address bar afterwards opens nothing.
   app.get(enterPath, (c) => {
@@ -52,6 +53,11 @@ export function createApp(daemon: Daemon): Hono<RequestEnv> {
     return refusal(daemon, fault);
   });
   return app;
+}
+
+/** The path of a request; without a Host, which HTTP/1.0 need not send, that is all there is of its URL. */
+function pathOf(request: Request): string {
+  return request.url.startsWith("/") ? request.url.replace(/[?#].*$/, "") : getPath(request);
 }
 
 type AnyHandler = (daemon: Daemon, input: unknown, caller: Caller, request: HeldRequest) => unknown;

@@ -16,6 +16,14 @@ export function listenersOn(port: number): ProcessInfo[] {
   );
 }
 
+/** The users whose sockets listen on a port. */
+export function usersOn(port: number): number[] {
+  return machine
+    .listeners()
+    .filter((socket) => socket.port === port)
+    .map(({ uid }) => uid);
+}
+
 /** The processes that have one of the sockets open, and the user of each socket that no visible process has. */
 export function holdersOf(
   sockets: readonly Listener[],
