@@ -24,14 +24,14 @@ export function guard(config: Config, access: Access): MiddlewareHandler<Request
     const length = Number(c.req.header("content-length") ?? 0);
     if (length > maxBodyBytes)
       throw new Fault("too_large", `A body may hold ${maxBodyBytes} bytes; this one has ${length}`);
-    // Anything else in it would be read as a part of the path.
-    if (!/^[\w.:[\]-]*$/.test(c.req.header("host") ?? ""))
-      throw new Fault("invalid_input", "The Host is not a name", { details: { field: "Host" } });
     if (c.env.transport === "tcp") {
       const { raw, path } = c.req;
       limitRate(c.env);
       refuseForeign(raw, path, c.env.port, isOurName);
       access.require(raw.headers, path);
+    } else if (!/^[\w.:[\]-]*$/.test(c.req.header("host") ?? "")) {
+      // Anything but a name would be read as a part of the path.
+      throw new Fault("invalid_input", "The Host is not a name", { details: { field: "Host" } });
     }
     await next();
   };
