@@ -5,7 +5,7 @@ import * as path from "node:path";
 import * as duration from "./contract/duration.ts";
 import { lockOwner } from "./contract/entities.ts";
 import { Fault } from "./contract/faults.ts";
-import { isLoopback } from "./contract/loopback.ts";
+import { inUrl, loopbackNames } from "./contract/loopback.ts";
 import type { Range } from "./contract/range.ts";
 import {
   checkText,
@@ -243,7 +243,7 @@ export function readConfig(env: Environment = process.env): Config {
   }
   const host = read("PORT_DADDY_HOST");
   return {
-    host: host === undefined || isLoopback(host) ? undefined : host,
+    host: host === undefined ? undefined : beyondDefault(host),
     token: read("PORT_DADDY_TOKEN"),
     rateLimit: read("PORT_DADDY_RATE_LIMIT"),
     userHome: homeDirectory(env),
@@ -262,6 +262,12 @@ export function readConfig(env: Environment = process.env): Config {
     logLevel: read("PORT_DADDY_LOG_LEVEL")!,
     explicit,
   };
+}
+
+/** An address in the one form that URLs write it in; `undefined` where the daemon listens by itself. */
+function beyondDefault(host: string): string | undefined {
+  const name = inUrl(host);
+  return loopbackNames.includes(name) ? undefined : name.replace(/^\[|\]$/g, "");
 }
 
 /** XDG Base Directory Specification on Linux; the place Apple names on macOS. */

@@ -85,6 +85,8 @@ async function fetchFrom(
     ...(body !== undefined && { body }),
     // A proxy of the environment has no business between a command and its daemon.
     proxy: false,
+    // No daemon of ours sends us elsewhere.
+    redirect: "manual",
     // Bun's own limit of six minutes would end a long wait.
     timeout: false,
     ...(Number.isFinite(deadlineMs) && { signal: AbortSignal.timeout(deadlineMs) }),

@@ -2,6 +2,12 @@
 
 export const loopbackNames: readonly string[] = ["localhost", "127.0.0.1", "[::1]"];
 
+/** A name or an address as URLs write it. */
+export function inUrl(host: string): string {
+  const written = host.includes(":") ? `[${host}]` : host;
+  return URL.parse(`http://${written}/`)?.hostname ?? written.toLowerCase();
+}
+
 /** Whether an address to listen on is this machine's alone. */
 export function isLoopback(host: string): boolean {
   return host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);

@@ -185,6 +185,9 @@ export const operations = {
           port: optional(
             described(port, "Its TCP port; left out where it serves its socket alone"),
           ),
+          host: optional(
+            text({ summary: "The address beyond loopback that it listens on", max: 253 }),
+          ),
           wantedPort: integer({
             summary: "The TCP port it was set to; 0 is any free one",
             min: 0,

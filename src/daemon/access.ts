@@ -22,8 +22,11 @@ export function createAccess(token: string | undefined, now: () => number) {
   const keys = new Map<string, number>();
   const sessions = new Map<string, number>();
 
-  function isOpen(of: Map<string, number>, secret: string): boolean {
+  function forgetOld(of: Map<string, number>): void {
     for (const [known, until] of of) if (until <= now()) of.delete(known);
+  }
+  function isOpen(of: Map<string, number>, secret: string): boolean {
+    forgetOld(of);
     return of.has(digest(secret));
   }
 
@@ -41,6 +44,7 @@ export function createAccess(token: string | undefined, now: () => number) {
     },
     /** Makes a key that lets one browser in. */
     makeKey(): { key: string; expiresAt: number } {
+      forgetOld(keys);
       const key = randomBytes(24).toString("base64url");
       const expiresAt = now() + keyMs;
       keys.set(digest(key), expiresAt);

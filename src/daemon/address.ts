@@ -104,7 +104,7 @@ export async function listenOverTcp(
   serve: Serve,
 ): Promise<Server[]> {
   if (host === undefined) return listenOnLoopback(port, serve);
-  if (token === undefined) {
+  if (token === undefined && !isLoopback(host)) {
     throw new Fault(
       "invalid_input",
       `PORT_DADDY_HOST=${host} lets others in, so that a token is needed`,
@@ -118,8 +118,12 @@ export async function listenOverTcp(
   const inside = isWildcard(host) ? [] : await listenOnLoopback(port, serve);
   const server = listenOn(host, inside[0]?.port ?? port, serve);
   if (!(server instanceof Error)) {
-    const other = host === "0.0.0.0" ? listenOn("::1", server.port!, serve) : undefined;
-    return [...inside, server, ...(other && !(other instanceof Error) ? [other] : [])];
+    if (host !== "0.0.0.0") return [...inside, server];
+    const other = listenOn("::1", server.port!, serve);
+    if (!(other instanceof Error)) return [server, other];
+    if (isAbsent(other)) return [server];
+    await server.stop(true);
+    throw taken(server.port!, other);
   }
   await Promise.all(inside.map((each) => each.stop(true)));
   const isThere = ["EADDRINUSE", "EACCES"].includes(codeOf(server));

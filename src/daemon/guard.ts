@@ -6,7 +6,7 @@ import * as os from "node:os";
 import type { MiddlewareHandler } from "hono";
 import type { Config } from "../config.ts";
 import { Fault } from "../contract/faults.ts";
-import { isWildcard, loopbackNames } from "../contract/loopback.ts";
+import { inUrl, isWildcard, loopbackNames } from "../contract/loopback.ts";
 import { maxBodyBytes, type RequestEnv } from "./address.ts";
 import { pagePaths, type Access } from "./access.ts";
 import { createRates } from "./rates.ts";
@@ -24,14 +24,14 @@ export function guard(config: Config, access: Access): MiddlewareHandler<Request
     const length = Number(c.req.header("content-length") ?? 0);
     if (length > maxBodyBytes)
       throw new Fault("too_large", `A body may hold ${maxBodyBytes} bytes; this one has ${length}`);
+    // RFC 9112 3.2; over the socket as well, where it would be read as a part of the path.
+    if (!/^[\w.:[\]-]*$/.test(c.req.header("host") ?? ""))
+      throw new Fault("invalid_input", "The Host is not one name", { details: { field: "Host" } });
     if (c.env.transport === "tcp") {
       const { raw, path } = c.req;
       limitRate(c.env);
       refuseForeign(raw, path, c.env.port, isOurName);
       access.require(raw.headers, path);
-    } else if (!/^[\w.:[\]-]*$/.test(c.req.header("host") ?? "")) {
-      // Anything but a name would be read as a part of the path.
-      throw new Fault("invalid_input", "The Host is not a name", { details: { field: "Host" } });
     }
     await next();
   };
@@ -63,12 +63,6 @@ function ownNames(): string[] {
   const addresses = Object.values(os.networkInterfaces()).flatMap((each) => each ?? []);
   const name = os.hostname().toLowerCase();
   return [name, `${name}.local`, ...addresses.map(({ address }) => inUrl(address))];
-}
-
-/** A name or an address as URLs write it. */
-function inUrl(host: string): string {
-  const written = host.includes(":") ? `[${host}]` : host;
-  return URL.parse(`http://${written}/`)?.hostname ?? written.toLowerCase();
 }
 
 function refuseForeign(

@@ -136,6 +136,7 @@ export function version({
     uid: process.getuid?.() ?? 0,
     startedAt,
     ...(port !== undefined && { port }),
+    ...(config.host !== undefined && { host: config.host }),
     wantedPort: config.port,
     range: format(config.range),
     home: config.home,

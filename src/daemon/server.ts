@@ -31,6 +31,8 @@ export function createApp(daemon: Daemon): Hono<RequestEnv> {
   app.use(guard(daemon.world.config, daemon.access));
   // A browser follows this once: what is in the address bar afterwards opens nothing.
   app.get(enterPath, (c) => {
+    // Whoever only looks where the link leads does not use it up.
+    if (c.req.method === "HEAD") return reply(daemon, {}, 200);
     const cookie = daemon.access.enter(c.req.query("key") ?? "");
     const headers = { ...daemon.answerHeaders, "Set-Cookie": cookie, Location: "/" };
     return new Response(null, { status: 303, headers });

@@ -8,6 +8,7 @@ import { brief } from "../../contract/duration.ts";
 import { asFault, Fault } from "../../contract/faults.ts";
 import { boolean, integer } from "../../contract/fields.ts";
 import { buildLabel } from "../../contract/headers.ts";
+import { inUrl } from "../../contract/loopback.ts";
 import * as paths from "../../system/paths.ts";
 import { command, type Context } from "../command.ts";
 import { directory, plural, toJson } from "../render.ts";
@@ -159,7 +160,9 @@ function tell(version: Version, what: string, flags: Narration, context: Context
   if (version.port === undefined) {
     out(`  API        ${socket} alone: another user's port-daddy has port ${version.wantedPort}`);
   } else {
-    out(`  API        http://localhost:${version.port} and ${socket}`);
+    const { host, port } = version;
+    const beyond = host === undefined ? "" : `, http://${inUrl(host)}:${port} (with the token)`;
+    out(`  API        http://localhost:${port}${beyond} and ${socket}`);
   }
   out(`  state      ${directory(version.home, homeDirectory())}`);
 }
