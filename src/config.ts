@@ -76,8 +76,10 @@ const webhookAllow: Field<WebhookAllow> = {
 function allow(to: ReturnType<typeof nothingAllowed>, entry: string): boolean {
   const [, address = "", prefix] = /^\[?([^\]/]+)\]?(?:\/(\d{1,3}))?$/.exec(entry) ?? [];
   const family = nodeNet().isIP(address);
+  if (entry.includes("%") || entry.startsWith("[") !== entry.endsWith("]")) return false;
   if (family === 0) {
-    const isName = prefix === undefined && /^(?![\d.]+$)[\w-]+(\.[\w-]+)*$/.test(address);
+    const isName =
+      prefix === undefined && /^(?![\d.]+$|0x)[\w-]*\w[\w-]*(\.[\w-]+)*$/.test(address);
     if (isName) to.hosts.add(address.toLowerCase());
     return isName;
   }

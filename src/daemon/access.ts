@@ -12,7 +12,11 @@ export const enterPath = "/enter";
 
 /** How long a key may be used, once; and how long the session that it opens lasts. */
 const keyMs = 60_000;
-const sessionMs = 30 * 86_400_000;
+const sessionMs = 12 * 3_600_000;
+
+/** Beyond so many, the oldest is forgotten. */
+const maxKeys = 32;
+const maxSessions = 256;
 
 const cookieName = "port-daddy";
 
@@ -22,12 +26,12 @@ export function createAccess(token: string | undefined, now: () => number) {
   const keys = new Map<string, number>();
   const sessions = new Map<string, number>();
 
-  function forgetOld(of: Map<string, number>): void {
-    for (const [known, until] of of) if (until <= now()) of.delete(known);
-  }
   function isOpen(of: Map<string, number>, secret: string): boolean {
-    forgetOld(of);
-    return of.has(digest(secret));
+    return (of.get(digest(secret)) ?? 0) > now();
+  }
+  function keep(of: Map<string, number>, most: number, secret: string, until: number): void {
+    of.set(digest(secret), until);
+    if (of.size > most) of.delete(of.keys().next().value!);
   }
 
   return {
@@ -36,18 +40,17 @@ export function createAccess(token: string | undefined, now: () => number) {
       if (token === undefined || path === enterPath) return;
       const bearer = /^Bearer (.+)$/i.exec(headers.get("authorization") ?? "")?.[1];
       if (bearer !== undefined && isSame(bearer, token)) return;
-      const session = sessionOf(headers);
-      if (session !== undefined && isOpen(sessions, session)) return;
+      // Pages of other ports of this host may have set one of the same name before ours.
+      if (sessionsOf(headers).some((session) => isOpen(sessions, session))) return;
       throw new Fault("unauthorized", "This daemon asks for its token over TCP", {
         hint: "send it as 'Authorization: Bearer <token>', or ask over the socket: port-daddy status",
       });
     },
     /** Makes a key that lets one browser in. */
     makeKey(): { key: string; expiresAt: number } {
-      forgetOld(keys);
       const key = randomBytes(24).toString("base64url");
       const expiresAt = now() + keyMs;
-      keys.set(digest(key), expiresAt);
+      keep(keys, maxKeys, key, expiresAt);
       return { key, expiresAt };
     },
     /** Trades a key for the cookie of a session; a key works once. Throws `unauthorized` for one that is none. */
@@ -58,15 +61,16 @@ export function createAccess(token: string | undefined, now: () => number) {
         });
       }
       const session = randomBytes(24).toString("base64url");
-      sessions.set(digest(session), now() + sessionMs);
+      keep(sessions, maxSessions, session, now() + sessionMs);
       return `${cookieName}=${session}; HttpOnly; SameSite=Strict; Path=/; Max-Age=${sessionMs / 1000}`;
     },
   };
 }
 
-function sessionOf(headers: Headers): string | undefined {
+function sessionsOf(headers: Headers): string[] {
   const cookies = (headers.get("cookie") ?? "").split(/; */);
-  return cookies.find((each) => each.startsWith(`${cookieName}=`))?.slice(cookieName.length + 1);
+  const ours = cookies.filter((each) => each.startsWith(`${cookieName}=`));
+  return ours.slice(0, 8).map((each) => each.slice(cookieName.length + 1));
 }
 
 /** Secrets are kept and compared by their digests: nothing of them can be measured. */

@@ -2,6 +2,7 @@
 // that hangs or fails holds up only its own.
 
 import type { Delivery } from "../contract/entities.ts";
+import { Fault } from "../contract/faults.ts";
 import * as webhooks from "../domain/webhooks.ts";
 import * as deliveries from "../domain/deliveries.ts";
 import type { Caller, World } from "../world.ts";
@@ -26,6 +27,9 @@ export function createCourier(world: World, send: Send, report: (error: unknown)
   const working = new Map<string, Promise<void>>();
   /** Those that wait for a while, because their last attempt failed. */
   const timers = new Map<string, Timer>();
+  /** What came of deliveries, where that could not be stored yet: they are not made again for it. */
+  const unsettled = new Map<string, deliveries.Outcome>();
+  const testing = new Set<string>();
   let isStopped = false;
 
   /** Serves every webhook that has something to send. */
@@ -79,11 +83,14 @@ export function createCourier(world: World, send: Send, report: (error: unknown)
     const row = webhooks.findRow(world, id);
     const delivery = deliveries.next(world, id);
     if (!row || !delivery || isStopped || !row.active || row.paused !== null) return false;
-    const outcome = await send(row, delivery);
+    const kept = unsettled.get(delivery.id);
+    const outcome = kept ?? (await send(row, delivery));
     if (isStopped && outcome.error !== null) return false; // It counts for nothing that we have cut it off.
     if (!webhooks.findRow(world, id)) return false;
+    unsettled.set(delivery.id, outcome);
     settle(delivery, outcome);
     await world.journal.landed();
+    unsettled.delete(delivery.id);
     return outcome.error === null;
   }
 
@@ -91,6 +98,24 @@ export function createCourier(world: World, send: Send, report: (error: unknown)
     const pauseMs = retryAfterMs[delivery.attempts];
     const retryAt = pauseMs === undefined ? null : world.clock.now() + pauseMs;
     return deliveries.settle(world, delivery, outcome, retryAt);
+  }
+
+  /** One test of a webhook at a time: each holds a connection for as long as the receiver likes. */
+  async function sendAlone(
+    row: webhooks.Row,
+    delivery: deliveries.Row,
+  ): Promise<deliveries.Outcome> {
+    if (testing.has(row.id)) {
+      throw new Fault("limit_reached", `A test of the webhook ${row.id} is under way`, {
+        details: { retryAfterMs: 1_000 },
+      });
+    }
+    testing.add(row.id);
+    try {
+      return await send(row, delivery);
+    } finally {
+      testing.delete(row.id);
+    }
   }
 
   let isLooking = false;
@@ -115,7 +140,7 @@ export function createCourier(world: World, send: Send, report: (error: unknown)
     async test(id, caller) {
       const row = webhooks.getRow(world, id);
       const delivery = deliveries.ofTest(world, row, caller);
-      const outcome = await send(row, delivery);
+      const outcome = await sendAlone(row, delivery);
       webhooks.getRow(world, id);
       const settled = deliveries.settle(world, delivery, outcome, null);
       if (outcome.error === null) webhooks.resume(world, id, caller);

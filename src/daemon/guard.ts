@@ -9,6 +9,7 @@ import { Fault } from "../contract/faults.ts";
 import { inUrl, isWildcard, loopbackNames } from "../contract/loopback.ts";
 import { maxBodyBytes, type RequestEnv } from "./address.ts";
 import { pagePaths, type Access } from "./access.ts";
+import { expand } from "./targets.ts";
 import { createRates } from "./rates.ts";
 
 type TcpRequest = Extract<RequestEnv["Bindings"], { transport: "tcp" }>;
@@ -39,7 +40,7 @@ export function guard(config: Config, access: Access): MiddlewareHandler<Request
   function limitRate({ remoteAddress, isLoopback }: TcpRequest): void {
     const perSecond = config.rateLimit ?? (isLoopback ? 0 : remoteRequestsPerSecond);
     if (perSecond === 0) return;
-    const retryAfterMs = rates.take(remoteAddress, perSecond);
+    const retryAfterMs = rates.take(networkOf(remoteAddress), perSecond);
     if (retryAfterMs === 0) return;
     throw new Fault(
       "limit_reached",
@@ -49,6 +50,11 @@ export function guard(config: Config, access: Access): MiddlewareHandler<Request
       },
     );
   }
+}
+
+/** Whose an address is: of IPv6 a whole /64 is one's own. */
+function networkOf(address: string): string {
+  return address.includes(":") ? expand(address).slice(0, 4).join(":") : address;
 }
 
 /** Whether a request may call us so: as loopback, or the host that is configured; of a wildcard by any name we have. */

@@ -5,6 +5,8 @@ import { Fault } from "../contract/faults.ts";
 
 /** In all, and for each address beyond loopback. */
 const maxHeld = 2_048;
+/** Of these, for the owner's socket alone: nobody else can shut the owner out. */
+const keptForOwner = 256;
 const maxHeldRemotely = 64;
 
 /** How soon to try again. */
@@ -20,9 +22,10 @@ export function createRoom() {
      * Counts a request, by its address where that is beyond loopback, until the function that comes back is called.
      * Throws `limit_reached` where there is no room.
      */
-    enter(remote: string | undefined): () => void {
+    enter(remote: string | undefined, isOwner = false): () => void {
       const own = remote === undefined ? 0 : (remotely.get(remote) ?? 0);
-      if (held >= maxHeld) throw full(`${maxHeld} requests are held open`);
+      if (held >= (isOwner ? maxHeld : maxHeld - keptForOwner))
+        throw full(`${maxHeld} requests are held open`);
       if (own >= maxHeldRemotely)
         throw full(`${maxHeldRemotely} requests of ${remote} are held open`);
       held++;

@@ -57,6 +57,8 @@ async function post(
     const checked = new URL(url);
     checked.hostname = address.includes(":") ? `[${address}]` : address;
     checked.hash = "";
+    // An address that the URL does not take would leave the name in it.
+    if (checked.hostname === url.hostname && address !== nameOf(url)) throw new Error("not pinned");
     try {
       return await fetch(checked, {
         method: "POST",
@@ -76,6 +78,10 @@ async function post(
     }
   }
   throw new Error("a target has an address");
+}
+
+function nameOf({ hostname }: URL): string {
+  return hostname.replace(/^\[|\]$/g, "");
 }
 
 /** Whether nothing was sent, because there was no way to an address or nobody there. */
@@ -123,10 +129,14 @@ function standardKey(secret: string): Buffer {
 async function beginningOf({ body }: Response): Promise<string> {
   const chunks: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of body ?? []) {
-    chunks.push(chunk);
-    size += chunk.length;
-    if (size >= maxResponseBytes) break; // Which ends the connection.
+  try {
+    for await (const chunk of body ?? []) {
+      chunks.push(chunk);
+      size += chunk.length;
+      if (size >= maxResponseBytes) break; // Which ends the connection.
+    }
+  } catch {
+    // It broke off, or went on for too long: whether it took the event it had said before.
   }
   const text = Buffer.concat(chunks).subarray(0, maxResponseBytes).toString("utf8");
   return clipped(text.replace(/\p{Cc}/gu, " "), maxResponseCharacters);

@@ -116,7 +116,7 @@ function heldRequest(daemon: Daemon, { agent }: Caller, c: RequestContext): Held
     hold() {
       const remote =
         c.env.transport === "tcp" && !c.env.isLoopback ? c.env.remoteAddress : undefined;
-      const leave = daemon.room.enter(remote);
+      const leave = daemon.room.enter(remote, c.env.transport === "socket");
       if (c.env.transport === "tcp") c.env.hold();
       try {
         const letGo = agent === undefined ? () => {} : daemon.presence.enter(agent);

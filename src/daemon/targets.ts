@@ -99,15 +99,19 @@ function isAllowed(name: string, address: string, { hosts, addresses }: WebhookA
 export function refusal(address: string): string | undefined {
   const embedded = embeddedIpv4(address);
   if (embedded !== undefined) return refusal(embedded);
+  if (address.includes("%")) return "it is of one network interface alone";
   const family = familyOf(address);
-  return ranges.find(({ list }) => list.check(address, family))?.what;
+  const known = ranges.find(({ list }) => list.check(address, family));
+  if (known) return known.what;
+  const isGlobal = family === "ipv4" || globalUnicast.check(address, "ipv6");
+  return isGlobal ? undefined : "it is no address of the public internet";
 }
 
 function familyOf(address: string): "ipv4" | "ipv6" {
   return net.isIPv6(address) ? "ipv6" : "ipv4";
 }
 
-/** IPv4 within IPv6: mapped and compatible (RFC 4291), NAT64 (RFC 6052), 6to4 (RFC 3056). */
+/** IPv4 within IPv6: mapped and compatible (RFC 4291), translated (RFC 2765), NAT64 (RFC 6052), 6to4 (RFC 3056). */
 function embeddedIpv4(address: string): string | undefined {
   if (!net.isIPv6(address)) return undefined;
   const groups = expand(address);
@@ -115,6 +119,7 @@ function embeddedIpv4(address: string): string | undefined {
   const [high, low] = [groups[6]!, groups[7]!];
   if (isZero(0, 5) && (groups[5] === 0xffff || (groups[5] === 0 && high !== 0)))
     return dotted(high, low);
+  if (isZero(0, 4) && groups[4] === 0xffff && groups[5] === 0) return dotted(high, low);
   if (groups[0] === 0x64 && groups[1] === 0xff9b && isZero(2, 6)) return dotted(high, low);
   if (groups[0] === 0x2002) return dotted(groups[1]!, groups[2]!);
   return undefined;
@@ -125,7 +130,7 @@ function dotted(high: number, low: number): string {
 }
 
 /** The eight groups of an IPv6 address. */
-function expand(address: string): number[] {
+export function expand(address: string): number[] {
   // The URL parser writes every form of it in hexadecimal groups.
   const text = new URL(`http://[${address.replace(/%.*$/, "")}]/`).hostname.slice(1, -1);
   const [head = "", tail] = text.split("::");
@@ -158,7 +163,12 @@ const ranges: Range[] = [
     "fc00::/7",
     "fec0::/10",
   ),
-  range("it is link-local, where clouds keep their metadata", "169.254.0.0/16", "fe80::/10"),
+  range(
+    "it is link-local, where clouds keep their metadata",
+    "169.254.0.0/16",
+    "168.63.129.16/32",
+    "fe80::/10",
+  ),
   range("it is in a carrier's shared network", "100.64.0.0/10"),
   range("it is a translator of a local network", "64:ff9b:1::/48"),
   range("it is of segment routing, inside a network", "5f00::/16"),
@@ -178,9 +188,12 @@ const ranges: Range[] = [
     "240.0.0.0/4",
     "ff00::/8",
     "192.88.99.0/24",
-    "2001::/32",
+    "2001::/23",
   ),
 ];
+
+/** All that is given out of IPv6 (RFC 4291 2.4). */
+const globalUnicast = range("", "2000::/3").list;
 
 const loopback = ranges[0]!.list;
 const unspecified = new Set(["0.0.0.0", "::"]);

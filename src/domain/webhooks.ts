@@ -36,7 +36,16 @@ export function offered(): { event: string; summary: string }[] {
   return webhookEvents.map((event) => ({ event, summary: events[event].summary }));
 }
 
+/** Every event looks at each of them, and each may hold a connection. */
+const maxWebhooks = 100;
+
+/** Adds a webhook. Throws `limit_reached` where there are as many as there may be. */
 export function add(world: World, input: InputOf<"addWebhook">, caller: Caller): Webhook {
+  if (world.webhooks.all().length >= maxWebhooks) {
+    throw new Fault("limit_reached", `${maxWebhooks} webhooks are as many as there may be`, {
+      hint: "remove one: port-daddy webhooks list",
+    });
+  }
   const row: Row = {
     id: crypto.randomUUID(),
     url: input.url,
@@ -53,7 +62,7 @@ export function add(world: World, input: InputOf<"addWebhook">, caller: Caller):
   world.journal.commit(() => {
     write(world, row);
     const { url, events } = toWebhook(world, row);
-    world.journal.record("webhook.add", row.id, caller.actor, { url, events });
+    world.journal.record("webhook.add", row.id, caller.actor, { url: originOf(url), events });
   });
   return toWebhook(world, row);
 }
@@ -73,11 +82,11 @@ export function update(world: World, input: InputOf<"updateWebhook">, caller: Ca
     write(world, row);
     const webhook = toWebhook(world, row);
     world.journal.record("webhook.update", id, caller.actor, {
-      url: webhook.url,
+      url: originOf(webhook.url),
       events: webhook.events,
       active: webhook.active,
     });
-    resume(world, id, caller);
+    if (webhook.active) resume(world, id, caller);
     return get(world, { id });
   });
 }
@@ -92,7 +101,7 @@ export function remove(
     const { url } = getRow(world, id);
     world.db.query("DELETE FROM webhooks WHERE id = ?").run(id);
     world.webhooks.forget();
-    world.journal.record("webhook.remove", id, caller.actor, { url });
+    world.journal.record("webhook.remove", id, caller.actor, { url: originOf(url) });
   });
   return { removed: true };
 }
@@ -174,6 +183,11 @@ export function resume(world: World, id: string, caller: Caller): void {
     write(world, { ...row, paused: null, failures: 0, dropped: 0, backlog });
     world.journal.record("webhook.resume", id, caller.actor, { dropped: row.dropped });
   });
+}
+
+/** What of a URL goes into the log: the rest may be as good as a password. */
+function originOf(url: string): string {
+  return new URL(url).origin;
 }
 
 function countPending(world: World, id: string): number {

@@ -205,7 +205,7 @@ describe("the commands", () => {
     const receiver = receive();
     const id = await add(home, receiver.url, "--events", "message.publish", "--filter", "seen:*");
     const none = await home.run(["webhooks", "deliveries", id]);
-    expect(none).toEqual({ code: 0, out: "", err: "Nothing has been sent yet\n" });
+    expect(none).toEqual({ code: 0, out: "", err: "No delivery yet\n" });
     for (const n of [1, 2, 3]) await publish(home, `seen:${n}`);
     await eventually("all are delivered", async () => {
       const { count } = await home.json(["webhooks", "deliveries", id, "--status", "delivered"]);

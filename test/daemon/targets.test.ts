@@ -153,9 +153,10 @@ test("a name with a public and a private address is refused, whichever comes fir
   }
 });
 
-test("an address with a zone, as a resolver may answer it, is judged as the address", async () => {
+test("an address with a zone, which no URL can hold, is none to go to", async () => {
   const by = rules("", { "near.example": ["fe80::1%eth0"] });
-  expect((await refusalOf("http://near.example/", by)).message).toEndWith(linkLocal);
+  const { message } = await refusalOf("http://near.example/", by);
+  expect(message).toEndWith("it is of one network interface alone");
 });
 
 test("a name is looked up once for each delivery, and the connection goes to what was looked at", async () => {

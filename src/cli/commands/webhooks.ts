@@ -24,11 +24,11 @@ type Given = { events?: string; filter?: string | null; secret?: string | null }
 
 /** The flags as the input of an operation: `none` takes away what was there. */
 async function inputOf({ events, filter, secret }: Given, { terminal }: Context) {
-  const said = secret === "-" ? await terminal.input() : secret;
+  const said = secret === "-" ? await terminal.input() : secret === "none" ? null : secret;
   return {
     ...(events !== undefined && { events: events.split(",").map((each) => each.trim()) }),
     ...(filter !== undefined && { filter: filter === "none" ? null : filter }),
-    ...(said !== undefined && { secret: said === "none" ? null : said }),
+    ...(said !== undefined && { secret: said }),
   };
 }
 
@@ -194,7 +194,11 @@ export const deliveries = command({
   async run({ args: [id = ""], flags: { json, quiet, ...given } }, { daemon, terminal }) {
     const answer = await daemon.call("deliveries", { id, ...given });
     if (json) return terminal.out(toJson(answer));
-    if (answer.count === 0) return quiet ? undefined : terminal.err("Nothing has been sent yet");
+    if (answer.count === 0) {
+      if (!quiet)
+        terminal.err(`No delivery ${given.status === undefined ? "yet" : `is ${given.status}`}`);
+      return;
+    }
     const now = Date.now();
     terminal.out(
       table(
