@@ -112,9 +112,9 @@ export class Subscribers {
 
   /** Throws unless the messages that the first reader got are these, in order. */
   check(ids: number[]): void {
-    const seen = [...this.witness.matchAll(/^data: (.+)$/gm)].map(
-      ([, data]) => JSON.parse(data!).id,
-    );
+    // Where it stands is no message.
+    const told = this.witness.replace(/^event: position\n(?:.+\n)+/gm, "");
+    const seen = [...told.matchAll(/^data: (.+)$/gm)].map(([, data]) => JSON.parse(data!).id);
     if (JSON.stringify(seen) !== JSON.stringify(ids))
       throw new Error(`a subscriber got ${seen.length} messages of ${ids.length}, or disorder`);
   }
