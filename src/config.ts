@@ -55,16 +55,12 @@ const retention: Field<{ ms: number; rows: number }> = {
 /** Where webhooks may go beside the public internet: names, and networks of addresses. */
 export type WebhookAllow = { hosts: ReadonlySet<string>; addresses: net.BlockList };
 
-function nothingAllowed(): { hosts: Set<string>; addresses: net.BlockList } {
-  return { hosts: new Set(), addresses: new (nodeNet().BlockList)() };
-}
-
 const webhookAllow: Field<WebhookAllow> = {
   ...text({ summary: "Hosts and networks", max: 4000 }),
   expects:
     "host names, addresses or networks with commas between them, such as ci.local,127.0.0.1,10.0.0.0/8",
   accept(value) {
-    const allowed = nothingAllowed();
+    const allowed = { hosts: new Set<string>(), addresses: new (nodeNet().BlockList)() };
     const isAllFine = String(value)
       .split(",")
       .every((entry) => allow(allowed, entry.trim()));
@@ -73,7 +69,7 @@ const webhookAllow: Field<WebhookAllow> = {
 };
 
 /** Takes an entry in; false where it is none. */
-function allow(to: ReturnType<typeof nothingAllowed>, entry: string): boolean {
+function allow(to: { hosts: Set<string>; addresses: net.BlockList }, entry: string): boolean {
   const [, address = "", prefix] = /^\[?([^\]/]+)\]?(?:\/(\d{1,3}))?$/.exec(entry) ?? [];
   const family = nodeNet().isIP(address);
   if (entry.includes("%") || entry.startsWith("[") !== entry.endsWith("]")) return false;
@@ -212,7 +208,7 @@ export type Config = {
   graceMs: number;
   activityRetention: { ms: number; rows: number };
   messageRetention: { ms: number; rows: number };
-  webhookAllow: WebhookAllow;
+  webhookAllow: WebhookAllow | undefined;
   logLevel: LogLevel;
   /** The settings that were set by somebody, rather than by default. */
   explicit: ReadonlySet<SettingName>;
@@ -260,7 +256,7 @@ export function readConfig(env: Environment = process.env): Config {
     graceMs: read("PORT_DADDY_GRACE")!,
     activityRetention: read("PORT_DADDY_ACTIVITY_RETENTION")!,
     messageRetention: read("PORT_DADDY_MESSAGE_RETENTION")!,
-    webhookAllow: read("PORT_DADDY_WEBHOOK_ALLOW") ?? nothingAllowed(),
+    webhookAllow: read("PORT_DADDY_WEBHOOK_ALLOW"),
     logLevel: read("PORT_DADDY_LOG_LEVEL")!,
     explicit,
   };

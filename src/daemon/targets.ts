@@ -18,7 +18,7 @@ export type Target = {
 };
 
 export type TargetRules = {
-  allow: WebhookAllow;
+  allow: WebhookAllow | undefined;
   /** Ports of ours: nothing that we send may come back to us. */
   ownPorts: ReadonlySet<number>;
   resolve: Resolve;
@@ -91,8 +91,9 @@ function isOurs(address: string, port: number, { ownPorts }: TargetRules): boole
   return ownPorts.has(port) && (loopback.check(plain, familyOf(plain)) || unspecified.has(plain));
 }
 
-function isAllowed(name: string, address: string, { hosts, addresses }: WebhookAllow): boolean {
-  return hosts.has(name) || addresses.check(address, familyOf(address));
+function isAllowed(name: string, address: string, allow: WebhookAllow | undefined): boolean {
+  if (allow === undefined) return false;
+  return allow.hosts.has(name) || allow.addresses.check(address, familyOf(address));
 }
 
 /** Why an address is not one of the public internet's; `undefined` where it is. */

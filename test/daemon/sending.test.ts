@@ -159,10 +159,9 @@ describe("a delivery", () => {
     const { received, port } = receive();
     const resolve = async () => ["127.0.0.1"];
     const { allow } = rules();
-    const hosts = new Set(["hook.test"]);
-    const none = readConfig({ HOME: "/home/ada" }).webhookAllow;
+    const other = readConfig({ HOME: "/home/ada", PORT_DADDY_WEBHOOK_ALLOW: "hook.test" });
     const url = `http://turning.test:${port}/`;
-    for (const denied of [none, { ...none, hosts }]) {
+    for (const denied of [undefined, other.webhookAllow]) {
       const outcome = await send(url, { changes: { allow: denied, resolve } });
       expect(outcome).toMatchObject({ httpStatus: null, response: null });
       expect(outcome.error).toEndWith("turning.test is 127.0.0.1: it is this machine's loopback");
