@@ -118,12 +118,8 @@ async function startLocked(
  * Keeps a lock until it is ended. `lost` resolves when the daemon says so, or when it lapsed without a renewal: a
  * daemon that is away is no loss by itself.
  */
-function keepLease(
-  { name, owner, fence }: Lock,
-  ttl: number,
-  renewedAt: number,
-  { daemon, runningDaemon }: Context,
-) {
+function keepLease(held: Lock, ttl: number, renewedAt: number, { daemon, runningDaemon }: Context) {
+  const { name, owner, fence } = held;
   const { promise: lost, resolve: lose } = Promise.withResolvers<void>();
   const end = new AbortController();
   /** Returns whether the lock is still ours. */
@@ -135,7 +131,7 @@ function keepLease(
     const asked = age < 2 * third ? runningDaemon() : daemon;
     if (age < third) {
       const { lock } = await asked.call("lockState", { name }, { deadlineMs });
-      return lock?.fence === fence;
+      return lock?.fence === fence || (await hasEndedWithProcess(held, asked));
     }
     await asked.call("extendLock", { name, owner, fence, ttl }, { deadlineMs });
     renewedAt = askedAt;

@@ -96,6 +96,9 @@ export const handlers: { [N in OperationName]: Handler<N> } = {
         ...releaseAll(world, input.id, "agent_unregistered", caller),
       };
     }),
+  agents: ({ world }, input) => agents.list(world, input),
+  agent: ({ world }, input) => agents.get(world, input),
+
   webhookEvents: () => ({ events: webhooks.offered() }),
   addWebhook: async (daemon, input, caller) => {
     await daemon.checkTarget(input.url);
@@ -111,9 +114,6 @@ export const handlers: { [N in OperationName]: Handler<N> } = {
   testWebhook: async (daemon, input, caller) =>
     landed(daemon, await daemon.courier.test(input.id, caller)),
   deliveries: ({ world }, input) => deliveries.list(world, input),
-
-  agents: ({ world }, input) => agents.list(world, input),
-  agent: ({ world }, input) => agents.get(world, input),
 };
 
 /** The answer of an operation that has waited, when what it changed is stored. */

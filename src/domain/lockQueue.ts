@@ -147,7 +147,7 @@ function attempt(world: World, { input, caller, pidMark }: Waiter): Lock | Fault
     if (!locks.isFree(world, input.name)) return undefined;
     if (input.pid !== undefined && birthmarkOf(world, input.pid) !== pidMark)
       throw new Fault("invalid_input", `pid ${input.pid} has died while its lock was waited for`);
-    return locks.acquireForNext(world, input, caller);
+    return locks.take(world, input, caller);
   } catch (error) {
     const fault = asFault(error);
     // What the disk refuses now it may take in a moment: the place is kept.

@@ -26,11 +26,6 @@ export function acquire(world: World, input: InputOf<"lock">, caller: Caller): L
   return take(world, input, caller);
 }
 
-/** Acquires a lock for the first of those who wait for it. The caller has seen that it is free. */
-export function acquireForNext(world: World, input: InputOf<"lock">, caller: Caller): Lock {
-  return take(world, input, caller);
-}
-
 /** Whether nobody has a lock; one whose holder is gone is freed by that. */
 export function isFree(world: World, name: string): boolean {
   return findLiving(world, name) === undefined;
@@ -197,7 +192,8 @@ function isAttempt(row: Row, { attempt, owner }: InputOf<"lock">, caller: Caller
   return row.attempt !== null && row.attempt === attempt && row.owner === as;
 }
 
-function take(world: World, input: InputOf<"lock">, caller: Caller): Lock {
+/** Makes somebody the holder of a lock that is free: the caller has seen that it is. */
+export function take(world: World, input: InputOf<"lock">, caller: Caller): Lock {
   const { name, ttl = defaultTtlMs, pid, metadata, attempt } = input;
   const agent = caller.agent ?? null;
   requireRoom(world, agent, "locks");
