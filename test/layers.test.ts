@@ -19,6 +19,11 @@ const rules: Rule[] = [
     because: "command and daemon are two processes: the only road between them is HTTP",
   },
   {
+    from: /^dashboard\//,
+    mayNotImport: /^src\/(?!contract\/|client\/(calls|http|failures)\.ts$)|^(node|bun)\b/,
+    because: "it runs in a browser",
+  },
+  {
     from: /^src\/(daemon|domain|store|system)\//,
     mayNotImport: /^src\/(cli|client)\/|^dashboard\//,
     because: "the daemon knows nothing of who asks it",
@@ -52,6 +57,12 @@ function importsOf(file: string, source: string): string[] {
   );
 }
 
+/** A file without its comments and types. */
+async function codeOf(file: string): Promise<string> {
+  const source = await Bun.file(path.join(root, file)).text();
+  return new Bun.Transpiler({ loader: "tsx" }).transformSync(source);
+}
+
 const files = [...filesOf("src"), ...filesOf("dashboard")];
 
 for (const { from, mayNotImport, unless, because } of rules) {
@@ -70,9 +81,7 @@ for (const { from, mayNotImport, unless, because } of rules) {
 test("only config.ts reads the environment, so that there is one place to look", async () => {
   const readers: string[] = [];
   for (const file of files) {
-    const code = new Bun.Transpiler({ loader: "ts" }).transformSync(
-      await Bun.file(path.join(root, file)).text(),
-    );
+    const code = await codeOf(file);
     if (/\b(process|Bun|import\.meta)\.env\b/.test(code)) readers.push(file);
   }
   expect(readers).toEqual(["src/config.ts"]);
@@ -81,9 +90,7 @@ test("only config.ts reads the environment, so that there is one place to look",
 test("only the terminal writes to the screen, so that screens can be tested", async () => {
   const writers: string[] = [];
   for (const file of files) {
-    const code = new Bun.Transpiler({ loader: "ts" }).transformSync(
-      await Bun.file(path.join(root, file)).text(),
-    );
+    const code = await codeOf(file);
     if (/\bconsole\.\w+\(|\bprocess\.std(out|err)\b|\bwriteSync\(/.test(code)) writers.push(file);
   }
   // The daemon's log is its stderr.

@@ -8,6 +8,7 @@ import { operations, routePattern, type Operation } from "../src/contract/operat
 import { createAccess } from "../src/daemon/access.ts";
 import { createCourier } from "../src/daemon/courier.ts";
 import { createFeeds } from "../src/daemon/feeds.ts";
+import { createLive } from "../src/daemon/live.ts";
 import { createLog } from "../src/daemon/log.ts";
 import { createPresence } from "../src/daemon/presence.ts";
 import { createRoom } from "../src/daemon/room.ts";
@@ -42,6 +43,10 @@ export function makeSide(world: TestWorld = makeWorld(), transport: "socket" | "
   const post: { send: Send } = {
     send: async () => ({ httpStatus: 200, durationMs: 1, response: "", error: null }),
   };
+  const feeds = createFeeds(world);
+  const report = (error: unknown) => void world.reported.push(error);
+  const live = createLive(world, feeds, report);
+  world.journal.watch({ landed: live.touch, undone: () => {} });
   const daemon: Daemon = {
     world,
     build,
@@ -56,13 +61,10 @@ export function makeSide(world: TestWorld = makeWorld(), transport: "socket" | "
       (agent) => agents.hear(world, agent),
       (agent) => agents.noteEnd(world, agent),
     ),
-    streams: createStreams((error) => world.reported.push(error)),
-    feeds: createFeeds(world),
-    courier: createCourier(
-      world,
-      (...delivery) => post.send(...delivery),
-      (error) => world.reported.push(error),
-    ),
+    streams: createStreams(report),
+    feeds,
+    live,
+    courier: createCourier(world, (...delivery) => post.send(...delivery), report),
     checkTarget: async () => {},
     access: createAccess(world.config.token, world.clock.now),
     room: createRoom(),

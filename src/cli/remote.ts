@@ -2,7 +2,8 @@
 
 import * as fs from "node:fs";
 import { build } from "../build.ts";
-import { createClient, type Client, type ClientOptions } from "../client/client.ts";
+import type { CallerOptions } from "../client/calls.ts";
+import { createClient, type Client } from "../client/client.ts";
 import { ConnectionLost, Unreachable } from "../client/failures.ts";
 import { authorizationOf, startDaemon, targetOf } from "../client/connect.ts";
 import type { Config } from "../config.ts";
@@ -17,7 +18,7 @@ import type { Terminal } from "./terminal.ts";
 /** A warning that has been shown is not shown again for this long. */
 const warnEveryMs = 60 * 60_000;
 
-type ReadHeader = Parameters<NonNullable<ClientOptions["onAnswer"]>>[0];
+type ReadHeader = Parameters<NonNullable<CallerOptions["onAnswer"]>>[0];
 type Side = { config: Config; terminal: Terminal; callerId: () => string };
 
 /** The daemon, never started by us. Whoever asks nothing of it need not know who asks, or where it is. */

@@ -2,8 +2,8 @@
 // or a Unix socket. It comes back by itself after the connection was lost, and resumes where it stood.
 
 import { Fault } from "../contract/faults.ts";
+import type { Asked } from "./calls.ts";
 import { connectionFault, readAnswer, type Target } from "./failures.ts";
-import type { SocketRequest } from "./socket.ts";
 
 /** One event of a stream; `message` where the daemon gives it no name of its own. */
 export type StreamEvent = { event: string; data: unknown };
@@ -30,7 +30,7 @@ const answerMs = 30_000;
  */
 export async function* follow(
   target: Target,
-  request: SocketRequest,
+  request: Asked,
   { signal, onAway = () => {} }: FollowOptions,
 ): AsyncGenerator<StreamEvent> {
   const position: Position = { id: undefined };
@@ -66,7 +66,7 @@ type Position = { id: string | undefined };
 /** The events of one connection; `undefined` once it stands. Ends when the daemon ends it. */
 async function* connection(
   target: Target,
-  { path, headers }: SocketRequest,
+  { path, headers }: Asked,
   position: Position,
   signal: AbortSignal,
 ): AsyncGenerator<StreamEvent | undefined> {

@@ -1,14 +1,7 @@
 // One HTTP/1.1 exchange over a Unix socket (RFC 9112). Bun's fetch starts a thread for it, which takes longer than the
 // rest of a command; a single request to our own daemon, answered whole, needs no more than this.
 
-export type Exchange = { status: number; headers: ReadonlyMap<string, string>; body: string };
-
-export type SocketRequest = {
-  method: string;
-  path: string;
-  headers: Record<string, string>;
-  body?: string;
-};
+import type { Answered, Asked } from "./calls.ts";
 
 /**
  * Sends a request and returns the whole answer, its header names in lower case. Throws the system's error where there
@@ -16,10 +9,10 @@ export type SocketRequest = {
  */
 export async function exchange(
   file: string,
-  request: SocketRequest,
+  request: Asked,
   deadlineMs: number,
-): Promise<Exchange> {
-  const { promise, resolve, reject } = Promise.withResolvers<Exchange>();
+): Promise<Answered> {
+  const { promise, resolve, reject } = Promise.withResolvers<Answered>();
   const late = () => reject(new DOMException(`no answer within ${deadlineMs} ms`, "TimeoutError"));
   const timer = Number.isFinite(deadlineMs) ? setTimeout(late, deadlineMs) : undefined;
   const received: Uint8Array[] = [];
@@ -55,7 +48,7 @@ export async function exchange(
   }
 }
 
-function head({ method, path, headers, body }: SocketRequest): string {
+function head({ method, path, headers, body }: Asked): string {
   const lines = [`${method} ${path} HTTP/1.1`, "Host: localhost", "Connection: close"];
   for (const [name, value] of Object.entries(headers)) lines.push(`${name}: ${value}`);
   if (body !== undefined) lines.push(`Content-Length: ${Buffer.byteLength(body)}`);
@@ -63,7 +56,7 @@ function head({ method, path, headers, body }: SocketRequest): string {
 }
 
 /** `undefined` where it is not a whole answer with a length. */
-function parse(bytes: Buffer): Exchange | undefined {
+function parse(bytes: Buffer): Answered | undefined {
   const end = bytes.indexOf("\r\n\r\n");
   const [start = "", ...fields] = bytes.toString("latin1", 0, Math.max(end, 0)).split("\r\n");
   const status = /^HTTP\/1\.1 (\d{3})/.exec(start)?.[1];

@@ -31,7 +31,9 @@ export type EventData = {
   /** Of the payload the beginning: the message itself is kept by its channel's retention. */
   "message.publish": { id: number; sender: string | null; preview: string };
   "channel.clear": { deleted: number };
-  "agent.register": Pick<Agent, "name" | "type" | "pid"> & { existing: boolean };
+  "agent.register": Pick<Agent, "name" | "type" | "pid" | "maxServices" | "maxLocks"> & {
+    existing: boolean;
+  };
   "agent.heartbeat": { revived: boolean };
   /** `forgotten`: it had been stale for long. */
   "agent.unregister": { reason: "asked" | "forgotten" };

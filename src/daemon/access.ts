@@ -3,12 +3,18 @@
 
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import { Fault } from "../contract/faults.ts";
-
-/** The pages that a browser may come to by a link from elsewhere. */
-export const pagePaths: readonly string[] = ["/", "/enter"];
+import { assetsPath, pagePath } from "./assets.ts";
 
 /** Where a browser trades its key for a session. */
 export const enterPath = "/enter";
+
+/** The pages that a browser may come to by a link from elsewhere. */
+export const pagePaths: readonly string[] = [pagePath, enterPath];
+
+/** What has nothing of this daemon's state in it: a page that has no session yet can say how to get one. */
+function isForEverybody(path: string): boolean {
+  return pagePaths.includes(path) || path.startsWith(assetsPath);
+}
 
 /** How long a key may be used, once; and how long the session that it opens lasts. */
 const keyMs = 60_000;
@@ -37,7 +43,7 @@ export function createAccess(token: string | undefined, now: () => number) {
   return {
     /** Throws `unauthorized` where a token is set and the request carries neither it nor a session. */
     require(headers: Headers, path: string): void {
-      if (token === undefined || path === enterPath) return;
+      if (token === undefined || isForEverybody(path)) return;
       const bearer = /^Bearer (.+)$/i.exec(headers.get("authorization") ?? "")?.[1];
       if (bearer !== undefined && isSame(bearer, token)) return;
       // Pages of other ports of this host may have set one of the same name before ours.

@@ -25,6 +25,7 @@ import { createAccess, type Access } from "./access.ts";
 import { createAlarm, type Alarm } from "./alarm.ts";
 import { createCourier, type Courier } from "./courier.ts";
 import { createFeeds, type Feeds } from "./feeds.ts";
+import { createLive, type LiveFeed } from "./live.ts";
 import { createLog, type Log } from "./log.ts";
 import { createPresence, type Presence } from "./presence.ts";
 import { createProbe } from "./probe.ts";
@@ -57,6 +58,7 @@ export type Daemon = {
   /** Throws where a webhook may not go to a URL. */
   checkTarget(url: string): Promise<void>;
   feeds: Feeds;
+  live: LiveFeed;
   /** Aborted when the daemon begins to stop: whoever waits is told. */
   stopping: AbortSignal;
   /** Begins to stop; returns at once. */
@@ -132,6 +134,9 @@ async function open(config: Config, log: Log, undo: (() => unknown)[]): Promise<
     ownPorts: new Set(daemon.port === undefined ? [] : [daemon.port]),
     resolve: resolveAll,
   });
+  const feeds = createFeeds(world);
+  const live = createLive(world, feeds, log.failure);
+  world.journal.watch({ landed: live.touch, undone: () => {} });
   let stopTimers = () => {};
   const daemon: Daemon = {
     world,
@@ -149,7 +154,8 @@ async function open(config: Config, log: Log, undo: (() => unknown)[]): Promise<
     room: createRoom(),
     access: createAccess(config.token, clock.now),
     checkTarget: (url) => checkTarget(url, targetRules()),
-    feeds: createFeeds(world),
+    feeds,
+    live,
     stopping: stopping.signal,
     stop(reason) {
       if (stopping.signal.aborted) return;
@@ -157,6 +163,7 @@ async function open(config: Config, log: Log, undo: (() => unknown)[]): Promise<
       stopping.abort();
       stopTimers();
       daemon.alarm.clear();
+      live.clear();
       void close(daemon, [...overTcp, socket], held).then(setStopped);
     },
     stopped,
@@ -255,7 +262,7 @@ function keepPlace(daemon: Daemon, isInPlace: () => boolean, socket: SocketServe
 }
 
 function startTimers(
-  { world, log, streams }: Daemon,
+  { world, log, streams, live }: Daemon,
   reaper: Reaper,
   keepPlace: () => void,
 ): () => void {
@@ -272,6 +279,7 @@ function startTimers(
   }
   const timers = [
     every(reapEveryMs, reaper.round),
+    every(reapEveryMs, live.look),
     every(reapEveryMs, keepPlace),
     every(heartbeatEveryMs, streams.beat),
     every(pruneEveryMs, () => prune(world)),

@@ -1,6 +1,7 @@
 // The two streams: messages of channels, and everything that happens.
 
 import { Fault } from "../contract/faults.ts";
+import type * as contract from "../contract/feed.ts";
 import type { InputOf } from "../contract/operations.ts";
 import { matcher } from "../contract/pattern.ts";
 import * as agents from "../domain/agents.ts";
@@ -86,9 +87,11 @@ export function subscribe(
     onEnd() {
       leave();
       letGo();
+      daemon.live.touch();
     },
   });
   leave = feeds.messages.join(channel, stream);
+  daemon.live.touch();
   return stream.response;
 }
 
@@ -148,14 +151,13 @@ export function events(
       world.journal.flush();
       if (!isKept(world, after)) {
         const snapshot = snapshotOf(daemon);
-        return { frames: [gapFrame(after), snapshot.frame], cursor: snapshot.id, isEnd: true };
+        return { frames: [gapFrame(after), snapshot.frame], cursor: snapshot.id, isEnd: false };
       }
       const entries = world.journal.since(after, pageSize);
-      return {
-        frames: entries.filter((entry) => isMatch(entry.event)).map(eventFrame),
-        cursor: entries.at(-1)?.id ?? after,
-        isEnd: entries.length < pageSize,
-      };
+      const isEnd = entries.length < pageSize;
+      const frames = entries.filter((entry) => isMatch(entry.event)).map(eventFrame);
+      if (isEnd && pattern === "*") frames.push(daemon.live.frame());
+      return { frames, cursor: entries.at(-1)?.id ?? after, isEnd };
     },
     onEnd() {
       leave();
@@ -185,13 +187,13 @@ function snapshotOf({ world, feeds }: Daemon): Snapshot {
   if (last?.id === world.journal.landedId() && now - last.takenAt < snapshotMs) return last;
   // Taken before the state, which may be newer by what this turn does: an event that it holds already is told again.
   const id = world.journal.landedId();
-  const state = {
+  const data: contract.Snapshot = {
+    id,
     services: services.list(world, {}).services,
     locks: locks.list(world, {}).locks,
     agents: agents.list(world, {}).agents,
     channels: channels(world, feeds, {}).channels,
   };
-  const data = { id, ...state };
   return (feeds.snapshot = { id, frame: frame({ id, event: "snapshot", data }), takenAt: now });
 }
 

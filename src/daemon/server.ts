@@ -19,6 +19,7 @@ import * as agents from "../domain/agents.ts";
 import type { Caller } from "../world.ts";
 import { socketFile } from "../system/paths.ts";
 import { maxBodyBytes, type HeldRequest, type RequestEnv } from "./address.ts";
+import { assetFor, assetsPath, pagePath } from "./assets.ts";
 import type { Daemon } from "./daemon.ts";
 import { enterPath } from "./access.ts";
 import { guard } from "./guard.ts";
@@ -34,9 +35,12 @@ export function createApp(daemon: Daemon): Hono<RequestEnv> {
     // Whoever only looks where the link leads does not use it up.
     if (c.req.method === "HEAD") return reply(daemon, {}, 200);
     const cookie = daemon.access.enter(c.req.query("key") ?? "");
-    const headers = { ...daemon.answerHeaders, "Set-Cookie": cookie, Location: "/" };
+    const headers = { ...daemon.answerHeaders, "Set-Cookie": cookie, Location: pagePath };
     return new Response(null, { status: 303, headers });
   });
+  for (const path of [pagePath, `${assetsPath}*`]) {
+    app.get(path, (c) => assetFor(c.req.path, c.req.raw.headers) ?? c.notFound());
+  }
   for (const name of Object.keys(operations) as OperationName[]) {
     const { method, path, isStream } = operations[name];
     app.on(method, path, (c) => {

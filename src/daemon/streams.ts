@@ -14,6 +14,8 @@ export type Stream = {
   response: Response;
   /** Sends a frame that is new, or leaves it to be read later; with none to send, what is stored says why. */
   push(id: number, frame: Frame | undefined): void;
+  /** Sends a frame that stands beside what is stored; whoever is behind gets one like it with the end of its page. */
+  show(frame: Frame): void;
   /** Shows a client that is waiting that we are there. */
   beat(): void;
   end(): void;
@@ -141,6 +143,11 @@ function createStream(source: Source, report: (error: unknown) => void, onEnd: (
       controller.enqueue(frame);
       cursor = id;
     },
+    show(frame) {
+      if (!isCurrent) return;
+      isCurrent = hasRoom();
+      if (isCurrent) controller.enqueue(frame);
+    },
     beat() {
       if (hasRoom()) controller.enqueue(heartbeatFrame);
     },
@@ -184,6 +191,12 @@ export function createAudience() {
         made ??= make();
         for (const stream of streams) stream.push(id, made);
       }
+    },
+    /** Whether somebody wants all there is. */
+    isWatched: () => groups.has("*"),
+    /** Sends a frame of no name to those who want all there is. */
+    show(frame: Frame): void {
+      for (const stream of groups.get("*")?.streams ?? []) stream.show(frame);
     },
     count(name: string): number {
       let count = 0;

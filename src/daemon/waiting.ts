@@ -81,7 +81,7 @@ export async function acquireNow(
  * `unavailable` where the daemon stops meanwhile. What cannot be delivered any more is taken back.
  */
 export async function untilAcquired(
-  { world, alarm, stopping }: Daemon,
+  { world, alarm, live, stopping }: Daemon,
   input: InputOf<"lock">,
   caller: Caller,
   { signal, hold }: HeldRequest,
@@ -101,6 +101,7 @@ export async function untilAcquired(
     const waiter = lockQueue.join(world, { input, caller, isGone, end });
     leave = () => lockQueue.leave(world, waiter);
     alarm.set();
+    live.touch();
     while (true) {
       const { outcome, landed } = await ending.promise;
       const hasLanded = await landed;
@@ -118,6 +119,7 @@ export async function untilAcquired(
     }
   } finally {
     leave();
+    live.touch();
     stopping.removeEventListener("abort", onStop);
     signal.removeEventListener("abort", onGone);
     letGo();

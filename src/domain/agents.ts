@@ -53,6 +53,8 @@ export function register(
       name: row.name,
       type: row.type,
       pid: row.pid,
+      maxServices: row.maxServices,
+      maxLocks: row.maxLocks,
       existing: before !== undefined,
     });
     return { ...toAgent(world, row), registered: before === undefined };

@@ -3,6 +3,7 @@
 import type { Lock } from "../contract/entities.ts";
 import { format } from "../contract/duration.ts";
 import { asFault, Fault } from "../contract/faults.ts";
+import type { Waiting } from "../contract/feed.ts";
 import { defaultWaitMs, type InputOf } from "../contract/operations.ts";
 import type { Caller, World } from "../world.ts";
 import * as locks from "./locks.ts";
@@ -46,6 +47,16 @@ export function join(
   if (!takePlace(world, waiter)) stand(world, waiter, "new");
   serve(world, name);
   return waiter;
+}
+
+/** Everybody who waits, line by line in the order in which they are served. */
+export function list(world: World): Waiting[] {
+  return [...world.lockQueue.values()].flat().map(({ input, caller, since }) => ({
+    lock: input.name,
+    owner: locks.ownerOf(input, caller) ?? null,
+    agent: caller.agent ?? null,
+    since,
+  }));
 }
 
 /** Leaves the line; does nothing where it was served before. */

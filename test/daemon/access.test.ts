@@ -89,7 +89,15 @@ test.each<[string, Record<string, string>]>([
 ])("without the token nothing is done nor told: %s", async (_, headers) => {
   const side = sideWith({ TOKEN: token });
   const before = side.world.journal.lastId();
-  for (const path of ["/health", "/version", "/services", "/openapi.json", "/events", "/", "/no"])
+  for (const path of [
+    "/health",
+    "/version",
+    "/services",
+    "/openapi.json",
+    "/events",
+    "/no",
+    "/assets",
+  ])
     await isUnauthorized(ask(side, path, { headers }));
   for (const path of ["/claim/myapp", "/keys", "/shutdown"])
     await isUnauthorized(ask(side, path, { method: "POST", headers, body: {} }));

@@ -22,7 +22,7 @@ function parse(text: string): Event {
 function follow({ body }: Response) {
   const [reader, decoder] = [body!.getReader(), new TextDecoder()];
   let text = "";
-  async function next(): Promise<Event | undefined> {
+  async function nextFrame(): Promise<Event | undefined> {
     while (!text.includes("\n\n")) {
       const { value, done } = await reader.read();
       if (done) return undefined;
@@ -31,6 +31,11 @@ function follow({ body }: Response) {
     const each = text.slice(0, text.indexOf("\n\n") + 2);
     text = text.slice(each.length);
     return parse(each);
+  }
+  /** The next frame of the log: how things stand beside it has tests of its own. */
+  async function next(): Promise<Event | undefined> {
+    const each = await nextFrame();
+    return each?.event === "live" ? next() : each;
   }
   async function take(count: number): Promise<(Event | undefined)[]> {
     const events = [];

@@ -454,8 +454,8 @@ test("the alarm serves who waits when a lock lapses, and ends the wait of one wh
 function hold(world: TestWorld, owner: string, more: { name?: string; attempt?: string } = {}) {
   const [caller, stopping] = [new AbortController(), new AbortController()];
   // All of a daemon that a wait looks at.
-  const alarm = { set() {}, clear() {} };
-  const daemon = { world, alarm, stopping: stopping.signal } as unknown as Side["daemon"];
+  const [alarm, live] = [{ set() {}, clear() {} }, { touch() {} }];
+  const daemon = { world, alarm, live, stopping: stopping.signal } as unknown as Side["daemon"];
   const request = { signal: caller.signal, hold: () => () => {}, lastEventId: undefined };
   const input = { name: "db", owner, wait: true, timeout: 0, ...more };
   const place: { outcome?: Lock | { code: string } } = {};

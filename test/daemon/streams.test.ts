@@ -286,6 +286,7 @@ test("a name is told to every stream whose pattern it matches, in one frame made
   const listen = (pattern: string) =>
     audience.join(pattern, {
       response: new Response(),
+      show() {},
       beat() {},
       end() {},
       push: (id, each) => void got.push(`${pattern} ${id} ${shown(each!).trim()}`),

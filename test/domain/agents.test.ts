@@ -68,7 +68,8 @@ test("an agent that says nothing of itself has the usual limits and holds nothin
     services: 0,
     locks: 0,
   } as const;
-  const facts = { name: null, type: null, pid: null, existing: false };
+  const { name, type, pid, maxServices, maxLocks } = agent;
+  const facts = { name, type, pid, maxServices, maxLocks, existing: false };
   expect(
     recorded(world, () =>
       expect(agents.register(world, { id: "ada" }, local)).toEqual({ ...agent, registered: true }),
@@ -98,7 +99,7 @@ test("registering again updates what is given and keeps the rest", () => {
   expect(event).toEqual([
     "agent.register",
     "ada",
-    { name: "Tester", type: "claude", pid: 100, existing: true },
+    { name: "Tester", type: "claude", pid: 100, maxServices: 3, maxLocks: 0, existing: true },
   ]);
   expect(agents.get(world, { id: "ada" })).toMatchObject({ ...kept, ...changes });
   expect(agents.get(world, { id: "ada" }).metadata).toEqual({ branch: "next" });

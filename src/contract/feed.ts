@@ -1,0 +1,35 @@
+// What the stream `/events` sends beside the events themselves, by the name that server-sent events give it.
+
+import type { Agent, Channel, Listener, Lock, Service, Webhook } from "./entities.ts";
+
+/** `snapshot`: the whole state after the event of this id. An event that follows may be in it already. */
+export type Snapshot = {
+  id: number;
+  services: Service[];
+  locks: Lock[];
+  agents: Agent[];
+  channels: Channel[];
+};
+
+/** Somebody who stands in line for a lock. */
+export type Waiting = { lock: string; owner: string | null; agent: string | null; since: number };
+
+/** `live`: how things stand at this moment that no event tells of. First all of it, then each part that has changed. */
+export type Live = {
+  /** Who waits for locks, in the order in which they are served. */
+  waiting: Waiting[];
+  channels: Channel[];
+  webhooks: Webhook[];
+  /** Who listens on the port of a service, by identity. */
+  listeners: Record<string, Listener>;
+  /** When each agent was last heard from. */
+  heard: Record<string, number>;
+  /** When each lock frees itself: some are extended for as long as their process lives. */
+  expiries: Record<string, number>;
+};
+
+/** `position`: everything up to this id was sent. */
+export type Position = { id: number };
+
+/** `gap`: what followed this id is gone, so that a snapshot comes next. */
+export type Gap = { after: number };

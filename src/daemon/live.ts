@@ -1,0 +1,101 @@
+// How things stand at this moment that no event tells of: who waits and who listens, when agents were heard from, how
+// channels and webhooks stand. It is looked at only while somebody watches, and told as it changes.
+
+import type { Live } from "../contract/feed.ts";
+import * as agents from "../domain/agents.ts";
+import * as lockQueue from "../domain/lockQueue.ts";
+import * as locks from "../domain/locks.ts";
+import * as services from "../domain/services.ts";
+import * as webhooks from "../domain/webhooks.ts";
+import type { World } from "../world.ts";
+import { channels, type Feeds } from "./feeds.ts";
+import { frame, type Frame } from "./streams.ts";
+
+/** Changes that come thick and fast are told together. */
+const tellEveryMs = 100;
+
+export type LiveFeed = {
+  /** Says that something may have changed. */
+  touch(): void;
+  /** Looks at everything, also at what changes without telling us. */
+  look(): void;
+  /** All of it, for somebody who has just come. */
+  frame(): Frame;
+  clear(): void;
+};
+
+/** `report` is told of what fails where nobody waits for it. */
+export function createLive(world: World, feeds: Feeds, report: (error: unknown) => void): LiveFeed {
+  /** Each part as it was last told, as JSON. */
+  const told = new Map<string, string>();
+  let timer: Timer | undefined;
+
+  function tellChanges(parts: Partial<Live>): void {
+    const changed = Object.entries(parts).filter(([name, part]) => {
+      const text = JSON.stringify(part);
+      if (told.get(name) === text) return false;
+      told.set(name, text);
+      return true;
+    });
+    if (changed.length > 0) feeds.events.show(liveFrame(Object.fromEntries(changed)));
+  }
+
+  function attempt(work: () => void): void {
+    try {
+      if (feeds.events.isWatched()) work();
+    } catch (error) {
+      report(error); // The next change looks again.
+    }
+  }
+
+  return {
+    touch() {
+      if (!feeds.events.isWatched()) return;
+      timer ??= setTimeout(() => {
+        timer = undefined;
+        attempt(() => tellChanges(whatIsTold(world, feeds)));
+      }, tellEveryMs);
+    },
+    look: () => attempt(() => tellChanges(everything(world, feeds))),
+    frame() {
+      const all = everything(world, feeds);
+      // From here on, whoever has just come is told the changes like everybody else.
+      tellChanges(all);
+      return liveFrame(all);
+    },
+    clear: () => clearTimeout(timer),
+  };
+}
+
+function liveFrame(data: Partial<Live>): Frame {
+  return frame({ event: "live", data });
+}
+
+function everything(world: World, feeds: Feeds): Live {
+  return { ...whatIsTold(world, feeds), ...whatIsSeen(world) };
+}
+
+/** What changes because somebody asks us, or we do something. */
+function whatIsTold(world: World, feeds: Feeds) {
+  const held = locks.list(world, {}).locks;
+  return {
+    waiting: lockQueue.list(world),
+    channels: channels(world, feeds, {}).channels,
+    webhooks: webhooks.list(world).webhooks,
+    expiries: Object.fromEntries(held.map(({ name, expiresAt }) => [name, expiresAt])),
+  };
+}
+
+/** What changes by itself, and takes longer to see. */
+function whatIsSeen(world: World) {
+  return {
+    listeners: Object.fromEntries(
+      services
+        .list(world, {})
+        .services.flatMap(({ id, listener }) => (listener ? [[id, listener]] : [])),
+    ),
+    heard: Object.fromEntries(
+      agents.list(world, {}).agents.map(({ id, lastHeartbeatAt }) => [id, lastHeartbeatAt]),
+    ),
+  };
+}
