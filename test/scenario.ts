@@ -45,7 +45,8 @@ export function makeSide(world: TestWorld = makeWorld(), transport: "socket" | "
   };
   const feeds = createFeeds(world);
   const report = (error: unknown) => void world.reported.push(error);
-  const live = createLive(world, feeds, report);
+  const courier = createCourier(world, (...delivery) => post.send(...delivery), report);
+  const live = createLive({ world, feeds, courier }, report);
   world.journal.watch({ landed: live.touch, undone: () => {} });
   const daemon: Daemon = {
     world,
@@ -64,7 +65,7 @@ export function makeSide(world: TestWorld = makeWorld(), transport: "socket" | "
     streams: createStreams(report),
     feeds,
     live,
-    courier: createCourier(world, (...delivery) => post.send(...delivery), report),
+    courier,
     checkTarget: async () => {},
     access: createAccess(world.config.token, world.clock.now),
     room: createRoom(),

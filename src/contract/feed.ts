@@ -26,6 +26,8 @@ export type Live = {
   heard: Record<string, number>;
   /** When each lock frees itself: some are extended for as long as their process lives. */
   expiries: Record<string, number>;
+  /** How many attempts were made to deliver to each webhook, since the daemon started. */
+  attempts: Record<string, number>;
 };
 
 /** `position`: everything up to this id was sent. */

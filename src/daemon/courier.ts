@@ -17,6 +17,8 @@ export type Courier = {
   start(): void;
   /** Sends a test at once, beside the line; one that arrives resumes a webhook that is paused. */
   test(id: string, caller: Caller): Promise<Delivery>;
+  /** How many attempts were made for each webhook so far. */
+  attempts(): Record<string, number>;
   /** Stops; what is not sent by then goes out after the next start. */
   stop(withinMs: number): Promise<void>;
 };
@@ -30,7 +32,15 @@ export function createCourier(world: World, send: Send, report: (error: unknown)
   /** What came of deliveries, where that could not be stored yet: they are not made again for it. */
   const unsettled = new Map<string, deliveries.Outcome>();
   const testing = new Set<string>();
+  const attempts = new Map<string, number>();
   let isStopped = false;
+
+  /** Sends and counts it. */
+  async function attempt(row: webhooks.Row, delivery: deliveries.Row): Promise<deliveries.Outcome> {
+    const outcome = await send(row, delivery);
+    attempts.set(row.id, (attempts.get(row.id) ?? 0) + 1);
+    return outcome;
+  }
 
   /** Serves every webhook that has something to send. */
   function look(): void {
@@ -84,7 +94,7 @@ export function createCourier(world: World, send: Send, report: (error: unknown)
     const delivery = deliveries.next(world, id);
     if (!row || !delivery || isStopped || !row.active || row.paused !== null) return false;
     const kept = unsettled.get(delivery.id);
-    const outcome = kept ?? (await send(row, delivery));
+    const outcome = kept ?? (await attempt(row, delivery));
     if (isStopped && outcome.error !== null) return false; // It counts for nothing that we have cut it off.
     if (!webhooks.findRow(world, id)) return false;
     unsettled.set(delivery.id, outcome);
@@ -112,7 +122,7 @@ export function createCourier(world: World, send: Send, report: (error: unknown)
     }
     testing.add(row.id);
     try {
-      return await send(row, delivery);
+      return await attempt(row, delivery);
     } finally {
       testing.delete(row.id);
     }
@@ -137,6 +147,7 @@ export function createCourier(world: World, send: Send, report: (error: unknown)
 
   return {
     start: look,
+    attempts: () => Object.fromEntries(attempts),
     async test(id, caller) {
       const row = webhooks.getRow(world, id);
       const delivery = deliveries.ofTest(world, row, caller);

@@ -135,7 +135,8 @@ async function open(config: Config, log: Log, undo: (() => unknown)[]): Promise<
     resolve: resolveAll,
   });
   const feeds = createFeeds(world);
-  const live = createLive(world, feeds, log.failure);
+  const courier = createCourier(world, createSend(targetRules, clock.now), log.failure);
+  const live = createLive({ world, feeds, courier }, log.failure);
   world.journal.watch({ landed: live.touch, undone: () => {} });
   let stopTimers = () => {};
   const daemon: Daemon = {
@@ -150,7 +151,7 @@ async function open(config: Config, log: Log, undo: (() => unknown)[]): Promise<
     alarm: createAlarm(world, reaper.catchUp, log.failure),
     presence,
     streams: createStreams(log.failure),
-    courier: createCourier(world, createSend(targetRules, clock.now), log.failure),
+    courier,
     room: createRoom(),
     access: createAccess(config.token, clock.now),
     checkTarget: (url) => checkTarget(url, targetRules()),

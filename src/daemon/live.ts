@@ -7,8 +7,8 @@ import * as lockQueue from "../domain/lockQueue.ts";
 import * as locks from "../domain/locks.ts";
 import * as services from "../domain/services.ts";
 import * as webhooks from "../domain/webhooks.ts";
-import type { World } from "../world.ts";
-import { channels, type Feeds } from "./feeds.ts";
+import type { Daemon } from "./daemon.ts";
+import { channels } from "./feeds.ts";
 import { frame, type Frame } from "./streams.ts";
 
 /** Changes that come thick and fast are told together. */
@@ -24,8 +24,10 @@ export type LiveFeed = {
   clear(): void;
 };
 
+type Sources = Pick<Daemon, "world" | "feeds" | "courier">;
+
 /** `report` is told of what fails where nobody waits for it. */
-export function createLive(world: World, feeds: Feeds, report: (error: unknown) => void): LiveFeed {
+export function createLive(sources: Sources, report: (error: unknown) => void): LiveFeed {
   /** Each part as it was last told, as JSON. */
   const told = new Map<string, string>();
   let timer: Timer | undefined;
@@ -37,12 +39,12 @@ export function createLive(world: World, feeds: Feeds, report: (error: unknown) 
       told.set(name, text);
       return true;
     });
-    if (changed.length > 0) feeds.events.show(liveFrame(Object.fromEntries(changed)));
+    if (changed.length > 0) sources.feeds.events.show(liveFrame(Object.fromEntries(changed)));
   }
 
   function attempt(work: () => void): void {
     try {
-      if (feeds.events.isWatched()) work();
+      if (sources.feeds.events.isWatched()) work();
     } catch (error) {
       report(error); // The next change looks again.
     }
@@ -50,15 +52,15 @@ export function createLive(world: World, feeds: Feeds, report: (error: unknown) 
 
   return {
     touch() {
-      if (!feeds.events.isWatched()) return;
+      if (!sources.feeds.events.isWatched()) return;
       timer ??= setTimeout(() => {
         timer = undefined;
-        attempt(() => tellChanges(whatIsTold(world, feeds)));
+        attempt(() => tellChanges(whatIsTold(sources)));
       }, tellEveryMs);
     },
-    look: () => attempt(() => tellChanges(everything(world, feeds))),
+    look: () => attempt(() => tellChanges(everything(sources))),
     frame() {
-      const all = everything(world, feeds);
+      const all = everything(sources);
       // From here on, whoever has just come is told the changes like everybody else.
       tellChanges(all);
       return liveFrame(all);
@@ -71,23 +73,24 @@ function liveFrame(data: Partial<Live>): Frame {
   return frame({ event: "live", data });
 }
 
-function everything(world: World, feeds: Feeds): Live {
-  return { ...whatIsTold(world, feeds), ...whatIsSeen(world) };
+function everything(sources: Sources): Live {
+  return { ...whatIsTold(sources), ...whatIsSeen(sources) };
 }
 
 /** What changes because somebody asks us, or we do something. */
-function whatIsTold(world: World, feeds: Feeds) {
+function whatIsTold({ world, feeds, courier }: Sources) {
   const held = locks.list(world, {}).locks;
   return {
     waiting: lockQueue.list(world),
     channels: channels(world, feeds, {}).channels,
     webhooks: webhooks.list(world).webhooks,
+    attempts: courier.attempts(),
     expiries: Object.fromEntries(held.map(({ name, expiresAt }) => [name, expiresAt])),
   };
 }
 
 /** What changes by itself, and takes longer to see. */
-function whatIsSeen(world: World) {
+function whatIsSeen({ world }: Sources) {
   return {
     listeners: Object.fromEntries(
       services

@@ -46,8 +46,9 @@ export function endAll(world: World, rows: Row[], reason: ReleaseReason): void {
 }
 
 /** Ends one claim and records why. Its port stays remembered. */
-export function end(world: World, { id, port }: Row, reason: ReleaseReason, caller: Caller): void {
+export function end(world: World, row: Row, reason: ReleaseReason, caller: Caller): void {
+  const { id, port, seenPid, seenMark } = row;
   world.db.query("DELETE FROM services WHERE id = ?").run(id);
-  ports.markReleased(world, id);
+  ports.markReleased(world, id, { pid: seenPid, mark: seenMark });
   world.journal.record("service.release", id, caller.actor, { port, reason });
 }

@@ -1,7 +1,8 @@
 // Which port an identity gets.
 //
 // The one asked for; else the one it had last; else the lowest in range that nobody remembers; else the one released
-// longest ago. Never a reserved one, one that browsers refuse, or one that does not bind at this moment.
+// longest ago. Never a reserved one, one that browsers refuse, or one that does not bind at this moment. Asked for by its
+// number, a port is had back also from under the identity's own server, seen there when its claim ended.
 
 import { processInWords, type Moved } from "../contract/entities.ts";
 import { Fault } from "../contract/faults.ts";
@@ -12,7 +13,16 @@ import type { World } from "../world.ts";
 
 /** What a claim asks for: a port, or a range as `a-b`. */
 export type Wish = { port?: number; range?: string };
-export type Choice = { port: number; movedFrom?: Moved; warning?: string };
+export type Choice = {
+  port: number;
+  /** Whether the identity's own server, which has outlived an earlier claim, listens on it. */
+  isServed?: true;
+  movedFrom?: Moved;
+  warning?: string;
+};
+
+/** The process that serves a claim, and what tells it from a later one of the same number. */
+export type Server = { pid: number | null; mark: string | null };
 
 /** "Bad ports" of the Fetch standard: no browser connects to them (https://fetch.spec.whatwg.org/#port-blocking). */
 const badPorts: ReadonlySet<number> = new Set([
@@ -43,16 +53,19 @@ export function remember(world: World, id: string, port: number): void {
   world.db
     .query(
       `INSERT INTO port_memory (id, port) VALUES (?, ?)
-       ON CONFLICT (id) DO UPDATE SET port = excluded.port, released_at = NULL`,
+       ON CONFLICT (id) DO UPDATE SET
+         port = excluded.port, released_at = NULL, server_pid = NULL, server_mark = NULL`,
     )
     .run(id, port);
   world.rememberedPorts.add(port);
   if (before !== undefined && before !== port) world.rememberedPorts.lookAgain(before);
 }
 
-/** Marks the identity's port as released now. It stays remembered. */
-export function markReleased(world: World, id: string): void {
-  world.db.query("UPDATE port_memory SET released_at = ? WHERE id = ?").run(world.clock.now(), id);
+/** Marks the identity's port as released now. It stays remembered, with the process that serves it. */
+export function markReleased(world: World, id: string, { pid, mark }: Server): void {
+  world.db
+    .query("UPDATE port_memory SET released_at = ?, server_pid = ?, server_mark = ? WHERE id = ?")
+    .run(world.clock.now(), pid, mark, id);
 }
 
 /** Why a port is never given out unasked; `null` where it may be. */
@@ -104,20 +117,32 @@ function requested(world: World, id: string, port: number): Choice {
   const owner = claimant(world, port);
   if (owner !== undefined && owner !== id) throw heldByIdentity(port, owner);
   const obstacle = world.probe.obstacle(port);
-  if (obstacle === "in_use") throw heldByProcess(world, id, port);
+  const isServed = obstacle === "in_use" && isOwnServer(world, id, port);
+  if (obstacle === "in_use" && !isServed) throw heldByProcess(world, id, port);
   if (obstacle === "not_permitted") {
     throw new Fault("invalid_input", `Port ${port} is not permitted to this user`, {
       details: { field: "port" },
       hint: `let one be chosen: port-daddy claim ${id}`,
     });
   }
-  return withWarning(port);
+  return { ...withWarning(port), ...(isServed && { isServed }) };
 }
 
 function withWarning(port: number): Choice {
   return badPorts.has(port)
     ? { port, warning: `browsers refuse to connect to port ${port}` }
     : { port };
+}
+
+/** Whether what listens on a port is the very process that served this identity there when its claim ended. */
+function isOwnServer(world: World, id: string, port: number): boolean {
+  const { server_pid: pid, server_mark: mark } = (world.db
+    .query("SELECT server_pid, server_mark FROM port_memory WHERE id = ? AND port = ?")
+    .get(id, port) ?? {}) as { server_pid?: number | null; server_mark?: string | null };
+  if (typeof pid !== "number" || typeof mark !== "string") return false;
+  return world.probe
+    .listenersOn(port)
+    .some(({ process, birthmark }) => process.pid === pid && birthmark === mark);
 }
 
 function heldByIdentity(port: number, owner: string): Fault {

@@ -147,7 +147,7 @@ export function count(world: World): number {
 function begin(world: World, input: InputOf<"claim">, caller: Caller): Claimed {
   const agent = input.agent ?? caller.agent ?? null;
   requireRoom(world, agent, "services");
-  const choice = choose(world, input);
+  const { isServed, ...choice } = choose(world, input);
   const now = world.clock.now();
   const row: Row = {
     id: input.id,
@@ -161,8 +161,13 @@ function begin(world: World, input: InputOf<"claim">, caller: Caller): Claimed {
   };
   write(world, row, input.urls);
   ports.remember(world, row.id, row.port);
-  // It was bound a moment ago, so nothing listens there, whatever an earlier look has seen.
-  const service = toService(world, row, input.urls ?? {}, { status: "assigned", listener: null });
+  // Else it was bound a moment ago, so nothing listens there, whatever an earlier look has seen.
+  const service = toService(
+    world,
+    row,
+    input.urls ?? {},
+    isServed ? undefined : { status: "assigned", listener: null },
+  );
   return { ...service, existing: false, ...choice };
 }
 
@@ -258,7 +263,8 @@ function move(world: World, held: Row, input: InputOf<"claim">): ports.Choice {
     );
   }
   const movedFrom: Moved = { port: held.port, reason: "requested", holder: null };
-  return { ...choose(world, input), movedFrom };
+  const { isServed: _, ...choice } = choose(world, input);
+  return { ...choice, movedFrom };
 }
 
 /** Whoever claims a service again is about to start it: its silence is over, and on a new port it was never seen. */

@@ -60,7 +60,10 @@ export const migrations: readonly string[] = [
     id          TEXT PRIMARY KEY,
     port        INTEGER NOT NULL,
     -- NULL while the identity holds it.
-    released_at INTEGER
+    released_at INTEGER,
+    -- The process that served it then, if any: while that listens, the port is in use by nobody else.
+    server_pid  INTEGER,
+    server_mark TEXT
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX port_memory_by_port ON port_memory (port);
   CREATE INDEX port_memory_by_release ON port_memory (released_at, port) WHERE released_at IS NOT NULL;

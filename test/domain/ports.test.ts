@@ -6,6 +6,7 @@ import * as os from "node:os";
 import * as path from "node:path";
 import * as services from "../../src/domain/services.ts";
 import { reap } from "../../src/daemon/reaper.ts";
+import { observe } from "../../src/domain/liveness.ts";
 import { makeSide, type Scenario } from "../scenario.ts";
 import { makeWorld, startOfTime } from "../world.ts";
 
@@ -458,4 +459,30 @@ test("a port whose owner has died is free to a claim that moves to it, before an
     answer: { port: 4000 },
     events: ["service.release dead", "service.claim mover"],
   });
+});
+
+test("a port that is asked for is had back from under the identity's own server, and from nobody else's", async () => {
+  const { play, world } = makeSide();
+  world.machine.processes.set(4321, "boot/1");
+  await play(claim("a"));
+  world.machine.listen(3100);
+  observe(world);
+  await play(release("a"));
+  // Unasked it is not: whoever claims anew is about to start another server.
+  await play({ ...claim("a"), answer: { port: 3101 } });
+  await play(release("a"));
+  await play({ ...claim("b", { port: 3100 }), status: 409 });
+});
+
+test("a release can be taken back while the server runs, until another process has its number", async () => {
+  const { play, world } = makeSide();
+  world.machine.processes.set(4321, "boot/1");
+  await play(claim("a"));
+  world.machine.listen(3100);
+  observe(world);
+  await play(release("a"));
+  await play({ ...claim("a", { port: 3100 }), answer: { port: 3100, status: "running" } });
+  await play(release("a"));
+  world.machine.processes.set(4321, "boot/2");
+  await play({ ...claim("a", { port: 3100 }), status: 409 });
 });

@@ -29,7 +29,7 @@ function pragma(db: Database, name: string): unknown {
 }
 
 function remember(db: Database, id: string): void {
-  db.query("INSERT INTO port_memory VALUES (?, 3100, NULL)").run(id);
+  db.query("INSERT INTO port_memory (id, port) VALUES (?, 3100)").run(id);
 }
 
 function remembered(db: Database): unknown[] {
@@ -94,7 +94,7 @@ test("it is a write-ahead log, waits for others, keeps references and checkpoint
   expect(() => db.run("INSERT INTO endpoints VALUES ('nobody', 'dev', 'http://x')")).toThrow(
     "FOREIGN KEY",
   );
-  expect(() => db.run("INSERT INTO port_memory VALUES ('a', 'no number', NULL)")).toThrow();
+  expect(() => db.run("INSERT INTO port_memory (id, port) VALUES ('a', 'no number')")).toThrow();
   db.close();
 });
 
