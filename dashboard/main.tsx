@@ -1,14 +1,12 @@
-import { render } from "hono/jsx/dom";
-import { operations } from "../src/contract/operations.ts";
+// Where the page starts.
 
-function App() {
-  return (
-    <h1 style={{ color: "red" }}>
-      hi {Object.keys(operations).length}
-      <svg width="10">
-        <rect x={1} y={2} width={3} height={4} stroke-width="2" />
-      </svg>
-    </h1>
-  );
-}
+import { render } from "hono/jsx/dom";
+import { App } from "./app.tsx";
+import { listenToKeys } from "./keys.tsx";
+import * as stream from "./stream.ts";
+import * as theme from "./theme.ts";
+
+theme.show();
+listenToKeys();
+stream.live();
 render(<App />, document.getElementById("app")!);

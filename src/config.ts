@@ -210,8 +210,18 @@ export type Config = {
   messageRetention: { ms: number; rows: number };
   webhookAllow: WebhookAllow | undefined;
   logLevel: LogLevel;
+  desktop: Desktop;
   /** The settings that were set by somebody, rather than by default. */
   explicit: ReadonlySet<SettingName>;
+};
+
+/** Where the user sits, as far as a browser that is to open there goes. */
+export type Desktop = {
+  /** What the user has named to open one, as `BROWSER` of xdg-open(1) does. */
+  browser: string | undefined;
+  display: "x11" | "wayland" | undefined;
+  isSsh: boolean;
+  isWsl: boolean;
 };
 
 /** Ports that are never given out, whatever is configured: what people reach for first, and our own. */
@@ -258,6 +268,7 @@ export function readConfig(env: Environment = process.env): Config {
     messageRetention: read("PORT_DADDY_MESSAGE_RETENTION")!,
     webhookAllow: read("PORT_DADDY_WEBHOOK_ALLOW"),
     logLevel: read("PORT_DADDY_LOG_LEVEL")!,
+    desktop: desktopOf(env),
     explicit,
   };
 }
@@ -266,6 +277,15 @@ export function readConfig(env: Environment = process.env): Config {
 function beyondDefault(host: string): string | undefined {
   const name = inUrl(host);
   return loopbackNames.includes(name) ? undefined : name.replace(/^\[|\]$/g, "");
+}
+
+function desktopOf(env: Environment): Desktop {
+  return {
+    browser: env["BROWSER"] || undefined,
+    display: env["DISPLAY"] ? "x11" : env["WAYLAND_DISPLAY"] ? "wayland" : undefined,
+    isSsh: Boolean(env["SSH_CONNECTION"]),
+    isWsl: Boolean(env["WSL_DISTRO_NAME"]),
+  };
 }
 
 /** XDG Base Directory Specification on Linux; the place Apple names on macOS. */

@@ -40,6 +40,7 @@ const defaults = {
   webhookAllow: undefined,
   messageRetention: { ms: 7 * 86_400_000, rows: 1000 },
   logLevel: "info",
+  desktop: { browser: undefined, display: undefined, isSsh: false, isWsl: false },
   explicit: new Set(),
 };
 
@@ -184,6 +185,19 @@ describe("the daemon's environment", () => {
     const env = { HOME: "/h", PORT_DADDY_HOME: "here" };
     expect(daemonEnvironment(readConfig(env), env)["PORT_DADDY_HOME"]).toBe(readConfig(env).home);
   });
+});
+
+test.each([
+  [{ BROWSER: "firefox:w3m %s" }, { browser: "firefox:w3m %s" }],
+  [{ DISPLAY: ":0" }, { display: "x11" }],
+  [{ WAYLAND_DISPLAY: "wayland-0" }, { display: "wayland" }],
+  [{ DISPLAY: ":0", WAYLAND_DISPLAY: "wayland-0" }, { display: "x11" }],
+  [{ SSH_CONNECTION: "192.0.2.1 50000 192.0.2.2 22" }, { isSsh: true }],
+  [{ WSL_DISTRO_NAME: "Debian" }, { isWsl: true }],
+  [{ BROWSER: "", DISPLAY: "", WAYLAND_DISPLAY: "", SSH_CONNECTION: "", WSL_DISTRO_NAME: "" }, {}],
+])("where the user sits is what %j tells", (env, told) => {
+  const { desktop } = readConfig({ HOME: "/home/ada", ...(env as Record<string, string>) });
+  expect(desktop).toEqual({ ...defaults.desktop, ...told } as never);
 });
 
 test("the user is who the environment says", () => {

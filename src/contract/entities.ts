@@ -101,9 +101,10 @@ export function processInWords(process: ProcessInfo | null): string {
 }
 
 /** assigned: nothing listens yet; running: something of its own does; stopped: it did, and is gone. */
+export const serviceStatuses = ["assigned", "running", "stopped"] as const;
 export const serviceStatus = oneOf({
   summary: "Whether something of its own listens: not yet, now, or no more",
-  values: ["assigned", "running", "stopped"],
+  values: serviceStatuses,
 });
 export type ServiceStatus = ValueOf<typeof serviceStatus>;
 
@@ -290,9 +291,10 @@ export const channel = record(
 );
 export type Channel = ValueOf<typeof channel>;
 
+export const agentStatuses = ["active", "stale"] as const;
 export const agentStatus = oneOf({
   summary: "active, or stale: not heard from for two minutes, or its process has died",
-  values: ["active", "stale"],
+  values: agentStatuses,
 });
 export type AgentStatus = ValueOf<typeof agentStatus>;
 

@@ -188,6 +188,9 @@ export const operations = {
           host: optional(
             text({ summary: "The address beyond loopback that it listens on", max: 253 }),
           ),
+          needsToken: optional(
+            boolean({ summary: "True where requests over TCP must carry its token" }),
+          ),
           wantedPort: integer({
             summary: "The TCP port it was set to; 0 is any free one",
             min: 0,

@@ -3,10 +3,7 @@
 
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import { Fault } from "../contract/faults.ts";
-import { assetsPath, pagePath } from "./assets.ts";
-
-/** Where a browser trades its key for a session. */
-export const enterPath = "/enter";
+import { assetsPath, enterPath, pagePath } from "../contract/pages.ts";
 
 /** The pages that a browser may come to by a link from elsewhere. */
 export const pagePaths: readonly string[] = [pagePath, enterPath];

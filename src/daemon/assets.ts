@@ -2,17 +2,12 @@
 
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { assetsPath, pagePath } from "../contract/pages.ts";
 
 /** Where the build has put them: inside the binary, or beside its sources. */
 const directory = Bun.isStandaloneExecutable
   ? path.join(import.meta.dir, "dashboard")
   : path.join(import.meta.dir, "../../dist/dashboard");
-
-/** The one page there is; the others are parts of it. */
-export const pagePath = "/";
-
-/** Everything the page loads lies below. */
-export const assetsPath = "/assets/";
 
 const types: Record<string, string> = {
   ".html": "text/html; charset=utf-8",

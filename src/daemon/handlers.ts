@@ -137,6 +137,7 @@ export function version({
     startedAt,
     ...(port !== undefined && { port }),
     ...(config.host !== undefined && { host: config.host }),
+    ...(config.token !== undefined && { needsToken: true }),
     wantedPort: config.port,
     range: format(config.range),
     home: config.home,

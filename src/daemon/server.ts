@@ -14,14 +14,14 @@ import {
   type Operation,
   type OperationName,
 } from "../contract/operations.ts";
+import { assetsPath, enterPath, pagePath } from "../contract/pages.ts";
 import type { Range } from "../contract/range.ts";
 import * as agents from "../domain/agents.ts";
 import type { Caller } from "../world.ts";
 import { socketFile } from "../system/paths.ts";
 import { maxBodyBytes, type HeldRequest, type RequestEnv } from "./address.ts";
-import { assetFor, assetsPath, pagePath } from "./assets.ts";
+import { assetFor } from "./assets.ts";
 import type { Daemon } from "./daemon.ts";
-import { enterPath } from "./access.ts";
 import { guard } from "./guard.ts";
 import { handlers } from "./handlers.ts";
 

@@ -1,11 +1,9 @@
 // A web page you visit can do nothing to the daemon, nor read from it: real Chromium, real pages of other origins.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import * as fs from "node:fs";
-import { chromium, type Browser, type Page } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
 import { Home } from "../home.ts";
-
-const executablePath = "/usr/bin/chromium";
+import { isInstalled, launch } from "./chromium.ts";
 
 let home: Home;
 let browser: Browser;
@@ -94,22 +92,14 @@ async function stateOf(home: Home): Promise<unknown> {
   return [await services.json(), await activity.json()];
 }
 
-describe.skipIf(!fs.existsSync(executablePath))("a page of a stranger", () => {
+describe.skipIf(!isInstalled)("a page of a stranger", () => {
   let page: Page;
 
   beforeAll(async () => {
     home = new Home();
     daemonPort = (await home.json(["start"])).port;
     await home.run(["claim", "precious"]);
-    browser = await chromium.launch({
-      executablePath,
-      args: [
-        // Neither root nor a container has what the sandbox needs; it visits our own pages alone.
-        "--no-sandbox",
-        ...["--disable-background-networking", "--disable-component-update", "--disable-sync"],
-        ...["--no-first-run", "--disable-quic", "--host-resolver-rules=MAP *.test 127.0.0.1"],
-      ],
-    });
+    browser = await launch();
     page = await browser.newPage();
   });
   afterAll(async () => {

@@ -2,11 +2,9 @@
 // a name that is rebound while the page is open. And what any page may do: link to us.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import * as fs from "node:fs";
-import { chromium, type Browser, type Page } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
 import { eventually, Home } from "../home.ts";
-
-const executablePath = "/usr/bin/chromium";
+import { isInstalled, launch } from "./chromium.ts";
 
 let home: Home;
 let browser: Browser;
@@ -80,20 +78,12 @@ async function stateOf(home: Home): Promise<string> {
   return (await Promise.all(routes.map(async (each) => (await home.fetch(each)).text()))).join();
 }
 
-describe.skipIf(!fs.existsSync(executablePath))("a page of a stranger", () => {
+describe.skipIf(!isInstalled)("a page of a stranger", () => {
   beforeAll(async () => {
     home = new Home();
     daemonPort = (await home.json(["start"])).port;
     await home.run(["claim", "precious"]);
-    browser = await chromium.launch({
-      executablePath,
-      args: [
-        // Neither root nor a container has what the sandbox needs; it visits our own pages alone.
-        "--no-sandbox",
-        ...["--disable-background-networking", "--disable-component-update", "--disable-sync"],
-        ...["--no-first-run", "--disable-quic", "--host-resolver-rules=MAP *.test 127.0.0.1"],
-      ],
-    });
+    browser = await launch();
     page = await browser.newPage();
   });
   afterAll(async () => {

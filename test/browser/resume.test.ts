@@ -1,11 +1,9 @@
 // Chromium's own EventSource, in a page of the daemon's origin, resumes by id after the daemon was away.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import * as fs from "node:fs";
-import { chromium, type Browser, type Page } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
 import { eventually, Home } from "../home.ts";
-
-const executablePath = "/usr/bin/chromium";
+import { isInstalled, launch } from "./chromium.ts";
 
 type Told = { id: number; data: any };
 type Seen = { messages: Told[]; snapshots: Told[]; gaps: number; opened: number };
@@ -40,7 +38,7 @@ async function crash(home: Home): Promise<void> {
   await home.json(["start"]);
 }
 
-describe.skipIf(!fs.existsSync(executablePath))("in a browser", () => {
+describe.skipIf(!isInstalled)("in a browser", () => {
   const settings: Record<string, string> = {};
   let home: Home;
   let browser: Browser;
@@ -51,15 +49,7 @@ describe.skipIf(!fs.existsSync(executablePath))("in a browser", () => {
     // The same after a restart.
     settings["PORT_DADDY_PORT"] = String(home.range.end);
     await home.json(["start"]);
-    browser = await chromium.launch({
-      executablePath,
-      args: [
-        // Neither root nor a container has what the sandbox needs; it visits our own pages alone.
-        "--no-sandbox",
-        ...["--disable-background-networking", "--disable-component-update", "--disable-sync"],
-        ...["--no-first-run", "--disable-quic"],
-      ],
-    });
+    browser = await launch();
     page = await browser.newPage();
   });
   afterAll(async () => {

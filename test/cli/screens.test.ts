@@ -596,6 +596,164 @@ describe("status", () => {
   });
 });
 
+describe("dashboard", () => {
+  const version = { port: 9876, wantedPort: 9876 };
+  const opens = { BROWSER: "true" };
+  const overSsh = { SSH_CONNECTION: "192.0.2.1 50000 192.0.2.2 22" };
+  const guarded = {
+    version: { ...version, needsToken: true },
+    browserKey: { key: "k-1", expiresAt: startOfTime + minute },
+  };
+
+  test("says which page it opened; into a pipe its URL alone is the answer", async () => {
+    expect(await both("dashboard", { version }, opens)).toMatchInlineSnapshot(`
+      "
+      — terminal —
+      Opened http://localhost:9876/
+      — pipe —
+      http://localhost:9876/
+      ! Opened http://localhost:9876/
+      "
+    `);
+    expect(await both("dashboard -q", { version }, opens)).toMatchInlineSnapshot(`
+      "
+      — both —
+      http://localhost:9876/
+      "
+    `);
+    expect(await both("dashboard -j", { version }, opens)).toMatchInlineSnapshot(`
+      "
+      — both —
+      {"url":"http://localhost:9876/","opened":true}
+      "
+    `);
+  });
+
+  test("that is not to open anything prints the URL", async () => {
+    expect(await both("dashboard --no-open", { version }, opens)).toMatchInlineSnapshot(`
+      "
+      — both —
+      http://localhost:9876/
+      "
+    `);
+    expect(await both("dashboard --no-open -j", { version }, opens)).toMatchInlineSnapshot(`
+      "
+      — both —
+      {"url":"http://localhost:9876/","opened":false}
+      "
+    `);
+  });
+
+  test("that can't open a browser prints the URL, and says why", async () => {
+    const nobody = { BROWSER: "no-such-browser-1" };
+    expect(await both("dashboard", { version }, nobody)).toMatchInlineSnapshot(`
+      "
+      — both —
+      http://localhost:9876/
+      ! No browser was opened: there is no program 'no-such-browser-1'
+      "
+    `);
+    expect(await both("dashboard", { version }, { BROWSER: "false" })).toMatchInlineSnapshot(`
+      "
+      — both —
+      http://localhost:9876/
+      ! No browser was opened: 'false' exited with 1
+      "
+    `);
+    expect(await both("dashboard", { version }, overSsh)).toMatchInlineSnapshot(`
+      "
+      — both —
+      http://localhost:9876/
+      ! No browser was opened: this is an SSH session
+      ! hint: to see it where you sit, run there: ssh -L 9876:localhost:9876 <host>
+      "
+    `);
+    expect(await both("dashboard -q", { version }, overSsh)).toMatchInlineSnapshot(`
+      "
+      — both —
+      http://localhost:9876/
+      "
+    `);
+    expect(await both("dashboard -j", { version }, overSsh)).toMatchInlineSnapshot(`
+      "
+      — both —
+      {"url":"http://localhost:9876/","opened":false}
+      "
+    `);
+  });
+
+  test("asks for a key where the daemon needs a token, and nowhere else", async () => {
+    const calls = async (answers: Answers, env: Record<string, string> = {}) =>
+      (await screen("dashboard --no-open", answers, { env })).calls;
+    const elsewhere = { PORT_DADDY_URL: "http://box:1" };
+    expect(await calls({ version }, elsewhere)).toEqual([["version", {}]]);
+    expect(await calls(guarded)).toEqual([
+      ["version", {}],
+      ["browserKey", {}],
+    ]);
+  });
+
+  test("prints a key where it is still to be used, with how long it is good", async () => {
+    expect(await both("dashboard", guarded, opens)).toMatchInlineSnapshot(`
+      "
+      — terminal —
+      Opened http://localhost:9876/
+      — pipe —
+      http://localhost:9876/
+      ! Opened http://localhost:9876/
+      "
+    `);
+    expect(await both("dashboard --no-open", guarded)).toMatchInlineSnapshot(`
+      "
+      — both —
+      http://localhost:9876/enter?key=k-1
+      ! The key in it works once and expires in 1m
+      "
+    `);
+    expect(await both("dashboard", guarded, overSsh)).toMatchInlineSnapshot(`
+      "
+      — both —
+      http://localhost:9876/enter?key=k-1
+      ! The key in it works once and expires in 1m
+      ! No browser was opened: this is an SSH session
+      ! hint: to see it where you sit, run there: ssh -L 9876:localhost:9876 <host>
+      "
+    `);
+    expect(await both("dashboard --no-open -j", guarded)).toMatchInlineSnapshot(`
+      "
+      — both —
+      {"url":"http://localhost:9876/enter?key=k-1","opened":false}
+      "
+    `);
+  });
+
+  test("of a daemon elsewhere is at the URL that is asked", async () => {
+    const box = { PORT_DADDY_URL: "http://box:1/", ...overSsh };
+    expect(await both("dashboard", { version: { wantedPort: 9876 } }, box)).toMatchInlineSnapshot(`
+      "
+      — both —
+      http://box:1/
+      ! No browser was opened: this is an SSH session
+      "
+    `);
+    expect(await both("dashboard --no-open", guarded, box)).toMatchInlineSnapshot(`
+      "
+      — both —
+      http://box:1/enter?key=k-1
+      ! The key in it works once and expires in 1m
+      "
+    `);
+  });
+
+  test("of a daemon that serves its socket alone is refused with what would change that", async () => {
+    await expect(screen("dashboard", { version: { wantedPort: 9876 } })).rejects.toMatchObject({
+      code: "unavailable",
+      message: expect.stringContaining("another user's port-daddy has port 9876"),
+      hint: "give it another: PORT_DADDY_PORT=9877 port-daddy restart",
+    });
+  });
+});
+
 describe("hostile text from others never reaches the screen as it is", () => {
   const raw = /[\x00-\x1f\x7f-\x9f]|\p{Cf}/u;
   const bad = { pid: 9, command: hostile, cwd: `/tmp/${hostile}`, user: "ada", startedAt: 0 };

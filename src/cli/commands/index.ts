@@ -3,6 +3,7 @@
 import type { Command } from "../command.ts";
 import { log, whoami } from "./activity.ts";
 import { agents, heartbeat, register, run, show, unregister } from "./agents.ts";
+import { dashboard } from "./dashboard.ts";
 import { daemon, logs, restart, start, status, stop, version } from "./daemon.ts";
 import { lock, locks, unlock } from "./locks.ts";
 import { channels, messages, pub, sub } from "./messages.ts";
@@ -46,6 +47,7 @@ export const commands: readonly Command[] = [
   stop,
   restart,
   status,
+  dashboard,
   logs,
   version,
   daemon,

@@ -1,0 +1,129 @@
+// The keys, said once: what each does is done by what is on the page, and the help lists them.
+
+import { undoLast } from "./actions.tsx";
+import { ask, isAsking } from "./parts/dialog.tsx";
+import { go, pages, setParams } from "./route.ts";
+import { switchTheme } from "./theme.ts";
+
+type Key = { key: string; does: string; act: (focused: Element | null) => void };
+
+/** Keys of the page itself. */
+const keys: Key[] = [
+  { key: "/", does: "Filter", act: () => find("[data-filter]")?.focus() },
+  { key: "j", does: "Next row", act: (focused) => step(focused, 1) },
+  { key: "k", does: "Previous row", act: (focused) => step(focused, -1) },
+  { key: "u", does: "Undo", act: undoLast },
+  { key: "d", does: "Light, dark, or as the system has it", act: switchTheme },
+  { key: "?", does: "These keys", act: showKeys },
+];
+
+/** Keys of the row that has the focus; which of them there are depends on the row. */
+const rowKeys: [key: string, does: string][] = [
+  ["Enter", "Open and close"],
+  ["o", "Open a service in the browser"],
+  ["c", "Copy what the row offers to copy"],
+  ["h", "Check a service's health"],
+  ["x", "Release, unlock, unregister, clear or delete"],
+  ["p", "Publish to a channel, pause or resume a webhook"],
+  ["e", "Edit a webhook"],
+  ["t", "Test a webhook"],
+];
+
+export function listenToKeys(): void {
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || isAsking()) return;
+    const focused = document.activeElement;
+    if (isTyping(focused)) {
+      if (event.key === "Escape") (focused as HTMLElement).blur();
+      return;
+    }
+    if (press(event.key, focused)) event.preventDefault();
+  });
+}
+
+/** Does what a key stands for; returns whether it stands for anything. */
+function press(pressed: string, focused: Element | null): boolean {
+  const page = pages[Number(pressed) - 1];
+  if (page !== undefined && /^\d$/.test(pressed)) {
+    go(page);
+    return true;
+  }
+  if (pressed === "Escape") {
+    setParams({ open: "" });
+    return true;
+  }
+  const key = keys.find(({ key }) => key === pressed);
+  if (key) {
+    key.act(focused);
+    return true;
+  }
+  const button = rowOf(focused)?.find(`[data-key="${CSS.escape(pressed)}"]`);
+  button?.click();
+  return button !== undefined;
+}
+
+/** The row that has the focus, with what is shown below it. */
+function rowOf(focused: Element | null) {
+  const row = focused?.closest("tr");
+  if (!row) return undefined;
+  const main = row.classList.contains("details") ? row.previousElementSibling : row;
+  const parts = [
+    main,
+    main?.nextElementSibling?.classList.contains("details") && main.nextElementSibling,
+  ];
+  return {
+    find(selector: string): HTMLElement | undefined {
+      for (const part of parts) {
+        const found = part ? part.querySelector<HTMLElement>(selector) : null;
+        if (found) return found;
+      }
+      return undefined;
+    },
+  };
+}
+
+function step(focused: Element | null, by: 1 | -1): void {
+  const rows = [...document.querySelectorAll<HTMLElement>("main [data-row]")];
+  const own = focused?.closest("tr, li")?.querySelector("[data-row]") ?? null;
+  const at = rows.findIndex((row) => row === own);
+  const next = rows[at < 0 ? 0 : at + by];
+  next?.focus();
+  next?.scrollIntoView({ block: "nearest" });
+}
+
+function find(selector: string): HTMLElement | null {
+  return document.querySelector<HTMLElement>(selector);
+}
+
+function isTyping(element: Element | null): boolean {
+  return element instanceof HTMLElement && element.matches("input, textarea, select");
+}
+
+export function showKeys(): void {
+  ask({
+    title: "Keys",
+    body: (
+      <dl class="keys">
+        <Pair keys={`1–${pages.length}`} does={`Pages: ${pages.join(", ")}`} />
+        {keys.map(({ key, does }) => (
+          <Pair key={key} keys={key} does={does} />
+        ))}
+        {rowKeys.map(([key, does]) => (
+          <Pair key={key} keys={key} does={`${does} (in a row)`} />
+        ))}
+        <Pair keys="Esc" does="Close, leave a field" />
+      </dl>
+    ),
+  });
+}
+
+function Pair({ keys, does }: { keys: string; does: string }) {
+  return (
+    <div>
+      <dt>
+        <kbd>{keys}</kbd>
+      </dt>
+      <dd>{does}</dd>
+    </div>
+  );
+}

@@ -1,0 +1,172 @@
+// The agents: who is there, when each was last heard from, and what it holds of what it may.
+
+import { useMemo } from "hono/jsx/dom";
+import { agentStatuses } from "../../src/contract/entities.ts";
+import { perform } from "../actions.tsx";
+import { call } from "../daemon.ts";
+import { useAsked } from "../parts/asked.ts";
+import { Badge } from "../parts/badge.tsx";
+import { ask } from "../parts/dialog.tsx";
+import { Empty } from "../parts/empty.tsx";
+import { Facts, Json } from "../parts/facts.tsx";
+import { Choice, Filter, wordMatcher } from "../parts/filter.tsx";
+import { counted, Page } from "../parts/page.tsx";
+import { Table, type Column, type TableOf } from "../parts/table.tsx";
+import { linkTo, type Params } from "../route.ts";
+import type { Member, State } from "../state.ts";
+import { Ago } from "../time.tsx";
+
+/** `services` and `locks`: names that it holds, a line each. */
+type Row = { member: Member; heardAt: number | undefined; services: string; locks: string };
+
+const columns: Column<Row>[] = [
+  { head: "Type", cell: ({ member }) => member.type ?? "–" },
+  {
+    head: "Status",
+    cell: ({ member: { status } }) => (
+      <Badge tone={status === "active" ? "good" : "warn"}>{status}</Badge>
+    ),
+  },
+  {
+    head: "Heartbeat",
+    cell: ({ heardAt }) => (heardAt === undefined ? "–" : <Ago at={heardAt} />),
+  },
+  {
+    head: "Services",
+    cell: ({ member, services }) => (
+      <Share held={linesOf(services).length} most={member.maxServices} of="services" />
+    ),
+  },
+  {
+    head: "Locks",
+    cell: ({ member, locks }) => (
+      <Share held={linesOf(locks).length} most={member.maxLocks} of="locks" />
+    ),
+  },
+];
+
+const table: Pick<TableOf<Row>, "keyOf" | "first" | "columns" | "actions" | "details"> = {
+  keyOf: ({ member }) => member.id,
+  first: {
+    head: "Agent",
+    text: ({ member: { id, name } }) => (name === null ? id : `${id} · ${name}`),
+  },
+  columns,
+  actions: (row) => (
+    <button
+      type="button"
+      data-key="x"
+      aria-label={`Unregister ${row.member.id}`}
+      onClick={() => askToUnregister(row)}
+    >
+      Unregister
+    </button>
+  ),
+  details: (row) => <Details {...row} />,
+};
+
+export function Agents({ state, params }: { state: State; params: Params }) {
+  const { agents, services, locks, heard } = state;
+  const { q = "", status = "", open } = params;
+  const rows = useMemo(() => {
+    const isMatch = wordMatcher(q);
+    const claims = Map.groupBy(services.values(), ({ agent }) => agent);
+    const holds = Map.groupBy(locks.values(), ({ agent }) => agent);
+    return [...agents.values()]
+      .filter((member) => status === "" || member.status === status)
+      .filter(({ id, name, type }) => isMatch(id, name, type))
+      .map((member): Row => ({
+        member,
+        heardAt: heard.get(member.id),
+        services: (claims.get(member.id) ?? []).map(({ id }) => id).join("\n"),
+        locks: (holds.get(member.id) ?? []).map(({ name }) => name).join("\n"),
+      }))
+      .sort((a, b) => (a.member.id < b.member.id ? -1 : 1));
+  }, [agents, services, locks, heard, q, status]);
+  return (
+    <Page
+      title="Agents"
+      note={counted(rows.length, agents.size, "agent")}
+      tools={
+        <>
+          <Filter label="Agent, name, type" />
+          <Choice name="status" label="Status" values={agentStatuses} />
+        </>
+      }
+    >
+      {agents.size === 0 ? (
+        <Empty command="port-daddy agent run builder -- npm run dev">
+          No agent is registered. What a registered one holds is freed when it dies, and nothing
+          else:
+        </Empty>
+      ) : rows.length === 0 ? (
+        <Empty>No agent matches this filter.</Empty>
+      ) : (
+        <Table label="Agents" rows={rows} open={open} {...table} />
+      )}
+    </Page>
+  );
+}
+
+function linesOf(text: string): string[] {
+  return text === "" ? [] : text.split("\n");
+}
+
+/** How much of a limit is used, as a bar and in figures. */
+function Share({ held, most, of }: { held: number; most: number; of: string }) {
+  return (
+    <span class="share">
+      <meter
+        min={0}
+        max={Math.max(most, 1)}
+        high={Math.max(most, 1) * 0.9}
+        value={Math.min(held, most)}
+        aria-label={`${held} of ${most} ${of}`}
+      />{" "}
+      {held} / {most}
+    </span>
+  );
+}
+
+function Details({ member, services, locks }: Row) {
+  const { value } = useAsked("agent", { id: member.id }, member);
+  return (
+    <Facts
+      facts={{
+        Registered: <Ago at={member.registeredAt} />,
+        "Lives with": member.pid !== null && `process ${member.pid}`,
+        Metadata: value?.metadata && <Json value={value.metadata} />,
+        Services: services !== "" && <Names names={linesOf(services)} page="services" />,
+        Locks: locks !== "" && <Names names={linesOf(locks)} page="locks" />,
+        "What it did": <a href={linkTo("activity", { actor: member.id })}>see the log</a>,
+      }}
+    />
+  );
+}
+
+function Names({ names, page }: { names: string[]; page: "services" | "locks" }) {
+  return (
+    <ul class="names">
+      {names.map((name) => (
+        <li key={name}>
+          <a href={linkTo(page, { open: name })}>{name}</a>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function askToUnregister({ member: { id }, services, locks }: Row): void {
+  const held = [
+    counted(linesOf(services).length, linesOf(services).length, "service"),
+    counted(linesOf(locks).length, linesOf(locks).length, "lock"),
+  ].join(" and ");
+  ask({
+    title: `Unregister the agent ${id}?`,
+    body: <p>It holds {held}, which are freed with it.</p>,
+    action: "Unregister",
+    isDangerous: true,
+    onAction: () =>
+      perform(() => call("unregisterAgent", { id }), `Unregistered ${id}, which held ${held}`),
+  });
+}

@@ -1,0 +1,130 @@
+// The locks: who has each, for how long still, and who waits.
+
+import { useMemo } from "hono/jsx/dom";
+import type { Waiting } from "../../src/contract/feed.ts";
+import { perform } from "../actions.tsx";
+import { call } from "../daemon.ts";
+import { useAsked } from "../parts/asked.ts";
+import { ask } from "../parts/dialog.tsx";
+import { Empty } from "../parts/empty.tsx";
+import { Facts, Json } from "../parts/facts.tsx";
+import { Filter, wordMatcher } from "../parts/filter.tsx";
+import { counted, Page } from "../parts/page.tsx";
+import { Table, type Column, type TableOf } from "../parts/table.tsx";
+import type { Params } from "../route.ts";
+import type { Hold, State } from "../state.ts";
+import { Ago, Left } from "../time.tsx";
+import { AgentLink } from "./services.tsx";
+
+/** `waiters`: who stands in line, as JSON, so that an unchanged line is an unchanged row. */
+type Row = { hold: Hold; expiresAt: number; waiters: string };
+
+const columns: Column<Row>[] = [
+  {
+    head: "Holder",
+    cell: ({ hold: { owner, agent } }) =>
+      agent === null ? <code>{owner}</code> : <AgentLink id={agent} />,
+  },
+  { head: "Held since", cell: ({ hold }) => <Ago at={hold.acquiredAt} /> },
+  { head: "Remaining", cell: ({ expiresAt }) => <Left until={expiresAt} /> },
+  { head: "Waiting", isNumber: true, cell: ({ waiters }) => waitersOf(waiters).length || "–" },
+  { head: "Fence", isNumber: true, cell: ({ hold }) => <code>{hold.fence}</code> },
+];
+
+const table: Pick<TableOf<Row>, "keyOf" | "first" | "columns" | "actions" | "details"> = {
+  keyOf: ({ hold }) => hold.name,
+  first: { head: "Lock", text: ({ hold }) => hold.name },
+  columns,
+  actions: ({ hold }) => (
+    <button
+      type="button"
+      data-key="x"
+      aria-label={`Force-unlock ${hold.name}`}
+      onClick={() => askToForce(hold)}
+    >
+      Force-unlock
+    </button>
+  ),
+  details: (row) => <Details {...row} />,
+};
+
+export function Locks({ state, params }: { state: State; params: Params }) {
+  const { locks, waiting, expiries } = state;
+  const { q = "", open } = params;
+  const rows = useMemo(() => {
+    const isMatch = wordMatcher(q);
+    const lines = Map.groupBy(waiting, ({ lock }) => lock);
+    return [...locks.values()]
+      .filter(({ name, owner, agent }) => isMatch(name, owner, agent))
+      .map((hold): Row => ({
+        hold,
+        expiresAt: expiries.get(hold.name) ?? hold.expiresAt,
+        waiters: JSON.stringify(lines.get(hold.name) ?? []),
+      }))
+      .sort((a, b) => (a.hold.name < b.hold.name ? -1 : 1));
+  }, [locks, waiting, expiries, q]);
+  return (
+    <Page
+      title="Locks"
+      note={`${counted(rows.length, locks.size, "lock")}, ${waiting.length} waiting`}
+      tools={<Filter label="Lock, holder" />}
+    >
+      {locks.size === 0 ? (
+        <Empty command="port-daddy lock build -- npm run build">
+          No lock is held. One holder at a time, and whoever waits is served in order:
+        </Empty>
+      ) : rows.length === 0 ? (
+        <Empty>No lock matches this filter.</Empty>
+      ) : (
+        <Table label="Locks" rows={rows} open={open} {...table} />
+      )}
+    </Page>
+  );
+}
+
+function waitersOf(waiters: string): Waiting[] {
+  return JSON.parse(waiters);
+}
+
+function Details({ hold, waiters }: Row) {
+  const { value } = useAsked("lockState", { name: hold.name }, hold.fence);
+  const line = waitersOf(waiters);
+  return (
+    <Facts
+      facts={{
+        Owner: <code>{hold.owner}</code>,
+        "Lives with": hold.pid !== null && `process ${hold.pid}`,
+        Metadata: value?.lock?.metadata && <Json value={value.lock.metadata} />,
+        "In line": line.length > 0 && (
+          <ol>
+            {line.map(({ owner, agent, since }) => (
+              <li>
+                {agent ?? owner ?? "somebody without a name"}, since <Ago at={since} />
+              </li>
+            ))}
+          </ol>
+        ),
+      }}
+    />
+  );
+}
+
+/** Whoever takes a lock from somebody should know from whom. */
+function askToForce({ name, owner, agent, acquiredAt, fence }: Hold): void {
+  ask({
+    title: `Take the lock ${name} from ${agent ?? owner}?`,
+    body: (
+      <p>
+        <strong>{agent ?? owner}</strong> has held it since <Ago at={acquiredAt} /> and is not
+        asked. What it was doing may go wrong. The log will say that you forced it.
+      </p>
+    ),
+    action: "Force-unlock",
+    isDangerous: true,
+    onAction: () =>
+      perform(
+        () => call("unlock", { name, fence, force: true }),
+        `Unlocked ${name}, which ${agent ?? owner} had`,
+      ),
+  });
+}

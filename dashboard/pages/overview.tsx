@@ -1,0 +1,85 @@
+// Everything at a glance: the figures, the three pictures, and what happened last.
+
+import { useCallback, useMemo } from "hono/jsx/dom";
+import { parse } from "../../src/contract/range.ts";
+import { Command } from "../parts/copy.tsx";
+import { Empty } from "../parts/empty.tsx";
+import { Page } from "../parts/page.tsx";
+import { Holdings } from "../pictures/holdings.tsx";
+import { PortMap } from "../pictures/portMap.tsx";
+import { Timeline } from "../pictures/timeline.tsx";
+import { linkTo, type PageName, type Params } from "../route.ts";
+import type { State } from "../state.ts";
+import { daemon, loadHistory } from "../stream.ts";
+import { Line } from "./activity.tsx";
+
+/** The range that is looked at until the daemon has said its own. */
+const usualRange = { start: 3100, end: 9999 };
+
+/** So much of the log is shown. */
+const lastEntries = 8;
+
+export function Overview({ state }: { state: State; params: Params }) {
+  const { services, locks, agents, waiting, listeners, entries, coveredSince } = state;
+  const range = daemon.use()?.range;
+  const ports = useMemo(() => parse(range ?? "") ?? usualRange, [range]);
+  const needHistory = useCallback((since: number) => void loadHistory(since), []);
+  return (
+    <Page title="Overview">
+      <ul class="figures">
+        {figuresOf(state).map(({ page, params, count, noun, note }) => (
+          <li key={page}>
+            <a href={linkTo(page, params)}>
+              <strong>{count}</strong> {noun}
+              <small>{note}</small>
+            </a>
+          </li>
+        ))}
+      </ul>
+      {services.size + locks.size + agents.size === 0 && (
+        <Empty command="port-daddy claim myapp:api">
+          Nothing is held on this machine. A first port, for good:
+        </Empty>
+      )}
+      <PortMap services={services} listeners={listeners} range={ports} />
+      <Holdings services={services} locks={locks} agents={agents} waiting={waiting} />
+      <Timeline
+        entries={entries}
+        services={services}
+        locks={locks}
+        isWhole={coveredSince === 0}
+        onNeedHistory={needHistory}
+      />
+      <section>
+        <h2>
+          <a href={linkTo("activity")}>What happened last</a>
+        </h2>
+        <ol class="log">
+          {entries
+            .slice(-lastEntries)
+            .toReversed()
+            .map((entry) => (
+              <Line key={entry.id} entry={entry} />
+            ))}
+        </ol>
+        {entries.length === 0 && <Command text="port-daddy log --follow" />}
+      </section>
+    </Page>
+  );
+}
+
+type Figure = { page: PageName; params?: Params; count: number; noun: string; note: string };
+
+function figuresOf({ services, locks, agents, waiting, channels, webhooks }: State): Figure[] {
+  const running = [...services.values()].filter(({ status }) => status === "running").length;
+  const stale = [...agents.values()].filter(({ status }) => status === "stale").length;
+  const kept = channels.reduce((sum, { count }) => sum + count, 0);
+  const paused = webhooks.filter(({ paused }) => paused !== null).length;
+  return [
+    { page: "services", count: services.size, noun: "services", note: `${running} running` },
+    { page: "locks", count: locks.size, noun: "locks", note: `${waiting.length} waiting` },
+    { page: "agents", count: agents.size, noun: "agents", note: `${stale} stale` },
+    { page: "messages", count: kept, noun: "messages", note: `in ${channels.length} channels` },
+    { page: "webhooks", count: webhooks.length, noun: "webhooks", note: `${paused} paused` },
+  ];
+}

@@ -1,0 +1,331 @@
+// The webhooks: where each goes and for what, how it stands, and what was delivered.
+
+import { useMemo } from "hono/jsx/dom";
+import type { Delivery, DeliveryStatus, Webhook } from "../../src/contract/entities.ts";
+import { webhookEvents } from "../../src/contract/events.ts";
+import type { InputOf } from "../../src/contract/operations.ts";
+import { perform } from "../actions.tsx";
+import { call } from "../daemon.ts";
+import { useAsked } from "../parts/asked.ts";
+import { Badge, type Tone } from "../parts/badge.tsx";
+import { ask } from "../parts/dialog.tsx";
+import { Empty } from "../parts/empty.tsx";
+import { Facts } from "../parts/facts.tsx";
+import { Filter, wordMatcher } from "../parts/filter.tsx";
+import { counted, Page } from "../parts/page.tsx";
+import { Table, type Column, type TableOf } from "../parts/table.tsx";
+import type { Params } from "../route.ts";
+import type { State } from "../state.ts";
+import { Ago, Left } from "../time.tsx";
+
+/** `facts`: the webhook as JSON, so that an unchanged one is an unchanged row. */
+type Row = { id: string; facts: string; attempts: number };
+
+const columns: Column<Row>[] = [
+  { head: "Events", cell: (row) => <code class="cut">{webhookOf(row).events.join(", ")}</code> },
+  {
+    head: "State",
+    cell: (row) => {
+      const { active, paused } = webhookOf(row);
+      if (paused !== null) return <Badge tone="bad">paused</Badge>;
+      return <Badge tone={active ? "good" : "idle"}>{active ? "on" : "off"}</Badge>;
+    },
+  },
+  { head: "Pending", isNumber: true, cell: (row) => webhookOf(row).pending },
+  { head: "Signed", cell: (row) => (webhookOf(row).hasSecret ? "yes" : "no") },
+];
+
+const table: Pick<TableOf<Row>, "keyOf" | "first" | "columns" | "actions" | "details"> = {
+  keyOf: ({ id }) => id,
+  first: { head: "Goes to", text: (row) => webhookOf(row).url },
+  columns,
+  actions: (row) => {
+    const webhook = webhookOf(row);
+    const { url } = webhook;
+    return (
+      <>
+        <button
+          type="button"
+          data-key="t"
+          aria-label={`Test ${url}`}
+          onClick={() => void test(webhook)}
+        >
+          Test
+        </button>
+        <button
+          type="button"
+          data-key="e"
+          aria-label={`Edit ${url}`}
+          onClick={() => askToEdit(webhook)}
+        >
+          Edit
+        </button>
+        <button
+          type="button"
+          data-key="p"
+          aria-label={`${isOn(webhook) ? "Pause" : "Resume"} ${url}`}
+          onClick={() => void toggle(webhook)}
+        >
+          {isOn(webhook) ? "Pause" : "Resume"}
+        </button>
+        <button
+          type="button"
+          data-key="x"
+          aria-label={`Delete ${url}`}
+          onClick={() => askToRemove(webhook)}
+        >
+          Delete
+        </button>
+      </>
+    );
+  },
+  details: (row) => <Details webhook={webhookOf(row)} attempts={row.attempts} />,
+};
+
+export function Webhooks({ state, params }: { state: State; params: Params }) {
+  const { webhooks, attempts } = state;
+  const { q = "", open } = params;
+  const rows = useMemo(() => {
+    const isMatch = wordMatcher(q);
+    return webhooks
+      .filter(({ id, url, events, filter }) => isMatch(id, url, events.join(" "), filter))
+      .map((webhook): Row => ({
+        id: webhook.id,
+        facts: JSON.stringify(webhook),
+        attempts: attempts.get(webhook.id) ?? 0,
+      }));
+  }, [webhooks, attempts, q]);
+  return (
+    <Page
+      title="Webhooks"
+      note={counted(rows.length, webhooks.length, "webhook")}
+      tools={
+        <>
+          <Filter label="URL, event" />
+          <button type="button" class="primary" onClick={askToAdd}>
+            Add webhook
+          </button>
+        </>
+      }
+    >
+      {webhooks.length === 0 ? (
+        <Empty command="port-daddy webhooks add https://example.com/hook --events 'service.*'">
+          No webhook yet. One is told, signed and with retries, of what happens here:
+        </Empty>
+      ) : rows.length === 0 ? (
+        <Empty>No webhook matches this filter.</Empty>
+      ) : (
+        <Table label="Webhooks" rows={rows} open={open} {...table} />
+      )}
+    </Page>
+  );
+}
+
+function webhookOf({ facts }: Row): Webhook {
+  return JSON.parse(facts);
+}
+
+function isOn({ active, paused }: Webhook): boolean {
+  return active && paused === null;
+}
+
+function test({ id, url }: Webhook): Promise<boolean> {
+  return perform(async () => {
+    const { status, error } = await call("testWebhook", { id }, { deadlineMs: 60_000 });
+    if (status !== "delivered") throw new Error(error ?? status);
+  }, `The test has arrived at ${url}`);
+}
+
+/** Switched off, nothing is put down for it; what pauses by itself is resumed by being switched on. */
+function toggle(webhook: Webhook): Promise<boolean> {
+  const { id, url } = webhook;
+  const active = !isOn(webhook);
+  return perform(
+    () => call("updateWebhook", { id, active }),
+    `${active ? "Resumed" : "Paused"} ${url}`,
+  );
+}
+
+const tones: Record<DeliveryStatus, Tone> = { delivered: "good", pending: "idle", failed: "bad" };
+
+/** So many deliveries are shown. */
+const shownDeliveries = 20;
+
+function Details({ webhook, attempts }: { webhook: Webhook; attempts: number }) {
+  const { id, filter, paused, pending, dropped, createdAt } = webhook;
+  // Whenever something was put down or tried, there is news.
+  const { value, failure } = useAsked(
+    "deliveries",
+    { id, limit: shownDeliveries },
+    `${pending} ${attempts}`,
+  );
+  return (
+    <>
+      <Facts
+        facts={{
+          Id: <code>{id}</code>,
+          Events: <code>{webhook.events.join(", ")}</code>,
+          "Only targets": filter && <code>{filter}</code>,
+          Paused: paused && `${paused}; ${counted(dropped, dropped, "event")} went by`,
+          Added: <Ago at={createdAt} />,
+        }}
+      />
+      <h2>Deliveries</h2>
+      {failure !== undefined && <p>{failure}</p>}
+      {value?.count === 0 && <p class="note">None yet.</p>}
+      {value && value.count > 0 && <Deliveries deliveries={value.deliveries} />}
+    </>
+  );
+}
+
+function Deliveries({ deliveries }: { deliveries: Delivery[] }) {
+  return (
+    <table class="inner" aria-label="Deliveries">
+      <thead>
+        <tr>
+          {["When", "Event", "Target", "Status", "Attempts", "Answer", "Took"].map((head) => (
+            <th scope="col" key={head}>
+              {head}
+            </th>
+          ))}
+        </tr>
+      </thead>
+      <tbody>
+        {deliveries.map((each) => (
+          <tr key={each.id} data-delivery={each.id}>
+            <td>
+              <Ago at={each.createdAt} />
+            </td>
+            <td>{each.event}</td>
+            <td>{each.targetId}</td>
+            <td>
+              <Badge tone={tones[each.status]}>{each.status}</Badge>
+              {each.nextAttemptAt !== null && each.attempts > 0 && (
+                <>
+                  {" "}
+                  next: <Left until={each.nextAttemptAt} />
+                </>
+              )}
+            </td>
+            <td class="number">{each.attempts}</td>
+            <td>
+              {each.httpStatus} {each.error ?? ""}
+              {each.response && (
+                <details>
+                  <summary>what it said</summary>
+                  <pre tabIndex={0}>{each.response}</pre>
+                </details>
+              )}
+            </td>
+            <td class="number">{each.durationMs === null ? "–" : `${each.durationMs} ms`}</td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+function askToAdd(): void {
+  ask({
+    title: "Add a webhook",
+    body: <Fields />,
+    action: "Add",
+    onAction: (form) => {
+      const input = inputOf(form);
+      return perform(() => call("addWebhook", input), `Added ${input.url}`);
+    },
+  });
+}
+
+function askToEdit(webhook: Webhook): void {
+  const { id, url, hasSecret } = webhook;
+  ask({
+    title: `Edit ${url}`,
+    body: <Fields webhook={webhook} />,
+    action: "Save",
+    onAction: (form) => {
+      const { secret, ...input } = inputOf(form);
+      // A secret is not shown, so an empty field is none that was taken away.
+      const change = form.has("unsigned") ? null : secret;
+      return perform(
+        () =>
+          call("updateWebhook", {
+            id,
+            filter: null,
+            ...input,
+            ...(change !== undefined && { secret: change }),
+          }),
+        `Saved ${input.url}${hasSecret && change === null ? ", no longer signed" : ""}`,
+      );
+    },
+  });
+}
+
+function Fields({ webhook }: { webhook?: Webhook }) {
+  return (
+    <>
+      <label>
+        URL
+        <input name="url" type="url" required value={webhook?.url ?? ""} spellcheck={false} />
+      </label>
+      <label>
+        Events
+        <input
+          name="events"
+          value={webhook?.events.join(", ") ?? "*"}
+          spellcheck={false}
+          autocomplete="off"
+        />
+        <small>
+          Names or patterns such as <code>lock.*</code>, with commas: {webhookEvents.join(", ")}
+        </small>
+      </label>
+      <label>
+        Only targets
+        <input name="filter" value={webhook?.filter ?? ""} placeholder="all, or myapp:*" />
+      </label>
+      <label>
+        Secret
+        <input name="secret" type="password" autocomplete="new-password" />
+        <small>
+          {webhook?.hasSecret
+            ? "It has one, which is not shown. Left empty, that stays."
+            : "What is sent is signed with it. It is not shown again."}
+        </small>
+      </label>
+      {webhook?.hasSecret && (
+        <label class="check">
+          <input name="unsigned" type="checkbox" /> Sign no longer
+        </label>
+      )}
+    </>
+  );
+}
+
+function inputOf(form: FormData): InputOf<"addWebhook"> & { secret?: string } {
+  const text = (name: string) => String(form.get(name) ?? "").trim();
+  const events = text("events")
+    .split(/[\s,]+/)
+    .filter((each) => each !== "");
+  return {
+    url: text("url"),
+    events: events.length > 0 ? events : ["*"],
+    ...(text("filter") !== "" && { filter: text("filter") }),
+    ...(text("secret") !== "" && { secret: text("secret") }),
+  };
+}
+
+function askToRemove({ id, url, pending }: Webhook): void {
+  ask({
+    title: `Delete the webhook to ${url}?`,
+    body: (
+      <p>
+        Its history goes with it
+        {pending > 0 && `, and ${counted(pending, pending, "event")} still to be delivered`}.
+      </p>
+    ),
+    action: "Delete",
+    isDangerous: true,
+    onAction: () => perform(() => call("removeWebhook", { id }), `Deleted the webhook to ${url}`),
+  });
+}

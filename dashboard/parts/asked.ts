@@ -1,0 +1,34 @@
+// What the daemon answers about one thing that is looked at, asked when it is opened and again when `version` changes.
+
+import { useEffect, useState } from "hono/jsx/dom";
+import type { CallOptions } from "../../src/client/calls.ts";
+import { asFault } from "../../src/contract/faults.ts";
+import type {
+  InputOf,
+  OperationName,
+  OutputOf,
+  StreamName,
+} from "../../src/contract/operations.ts";
+import { call } from "../daemon.ts";
+
+export type Answer<T> = { value?: T; failure?: string };
+
+export function useAsked<N extends Exclude<OperationName, StreamName>>(
+  name: N,
+  input: InputOf<N>,
+  version: unknown = "",
+  options: CallOptions = {},
+): Answer<OutputOf<N>> {
+  const [answer, setAnswer] = useState<Answer<OutputOf<N>>>({});
+  useEffect(() => {
+    let isCurrent = true;
+    call(name, input, options).then(
+      (value) => isCurrent && setAnswer({ value }),
+      (error) => isCurrent && setAnswer({ failure: asFault(error).message }),
+    );
+    return () => {
+      isCurrent = false;
+    };
+  }, [name, JSON.stringify(input), version]);
+  return answer;
+}

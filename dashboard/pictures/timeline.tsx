@@ -1,0 +1,186 @@
+// The timeline: what was held, what ran and what was said, in a window that moves on with the clock or stands still.
+
+import { memo, useCallback, useEffect, useMemo, useRef, useState } from "hono/jsx/dom";
+import type { ActivityEntry } from "../../src/contract/entities.ts";
+import { useClock } from "../time.tsx";
+import { linkTo } from "../route.ts";
+import type { Claim, Hold } from "../state.ts";
+import { Choice, Figure } from "./figure.tsx";
+import { lastingOf, overlaps } from "./lanes.ts";
+import { Plot } from "./plot.tsx";
+import { tell, type Span, type Story } from "./story.ts";
+import { Table, type Row } from "./table.tsx";
+import { askedNothing, askFor, type Window } from "./window.ts";
+import { count, instant, listed } from "./words.ts";
+
+type TimelineProps = {
+  services: ReadonlyMap<string, Claim>;
+  locks: ReadonlyMap<string, Hold>;
+  entries: readonly ActivityEntry[];
+  isWhole: boolean;
+  onNeedHistory: (since: number) => void;
+};
+
+/** live: so long, up to now. */
+type View = { kind: "live"; spanMs: number } | { kind: "still"; window: Window };
+
+const choices = [
+  { label: "15 min", spanMs: 15 * 60_000 },
+  { label: "1 h", spanMs: 3_600_000 },
+  { label: "6 h", spanMs: 6 * 3_600_000 },
+  { label: "24 h", spanMs: 24 * 3_600_000 },
+];
+const firstMs = choices[0]!.spanMs;
+
+export const Timeline = memo<TimelineProps>((props) => {
+  const { entries, services, locks, isWhole } = props;
+  const [view, setView] = useState<View>({ kind: "live", spanMs: firstMs });
+  const [lastMs, setLastMs] = useState(firstMs);
+  const window = useWindow(view);
+  const story = useMemo(() => tell(entries, { services, locks }), [entries, services, locks]);
+  useHistory(window, props);
+
+  const showLive = useCallback((spanMs: number) => {
+    setLastMs(spanMs);
+    setView({ kind: "live", spanMs });
+  }, []);
+  const showStill = useCallback((window: Window) => setView({ kind: "still", window }), []);
+  const backToLive = useCallback(() => showLive(lastMs), [lastMs]);
+  const knownSince = isWhole ? -Infinity : (entries[0]?.timestamp ?? window.to);
+  return (
+    <Figure
+      title="Timeline"
+      summary={summaryOf(story, window, view)}
+      controls={
+        <div class="choice windows" role="group" aria-label="How much time is shown">
+          {choices.map(({ label, spanMs }) => (
+            <Choice
+              key={label}
+              label={label}
+              isChosen={view.kind === "live" && view.spanMs === spanMs}
+              onChoose={() => showLive(spanMs)}
+            />
+          ))}
+          {view.kind === "still" ? (
+            <button type="button" class="back" onClick={backToLive}>
+              Back to live
+            </button>
+          ) : null}
+        </div>
+      }
+      picture={
+        <Plot
+          story={story}
+          from={window.from}
+          to={window.to}
+          knownSince={knownSince}
+          onShow={showStill}
+          onLive={backToLive}
+        />
+      }
+      table={<TimelineTable story={story} window={window} />}
+    />
+  );
+});
+
+/** No oftener than a pixel's worth of time, and no oftener than once a second. */
+function stepOf(view: View): number {
+  return view.kind === "live" ? Math.ceil(view.spanMs / 1_000_000) * 1_000 : 3_600_000;
+}
+
+function useWindow(view: View): Window {
+  const step = stepOf(view);
+  // Rounded up: what has just happened is in the window.
+  const read = useCallback((now: number) => Math.ceil(now / step) * step, [step]);
+  const now = useClock(read);
+  return view.kind === "live" ? { from: now - view.spanMs, to: now } : view.window;
+}
+
+function useHistory(window: Window, { entries, isWhole, onNeedHistory }: TimelineProps): void {
+  const before = useRef(askedNothing);
+  useEffect(() => {
+    const { asked, isAsking } = askFor(
+      window,
+      { entries, isWhole },
+      before.current ?? askedNothing,
+    );
+    before.current = asked;
+    if (isAsking) onNeedHistory(window.from);
+  }, [window.from, entries, isWhole]);
+}
+
+function summaryOf({ spans, dots }: Story, window: Window, view: View): string {
+  const shown = spans.filter((span) => overlaps(span, window));
+  const services = new Set(shown.flatMap(({ kind, name }) => (kind === "service" ? [name] : [])));
+  const holds = shown.filter(({ kind }) => kind === "lock").length;
+  const messages = dots.filter((dot) => isIn(dot.at, window)).length;
+  const choice = choices.find((choice) => view.kind === "live" && choice.spanMs === view.spanMs);
+  const when = choice
+    ? `In the last ${choice.label}`
+    : `From ${instant(window.from, Date.now())} to ${instant(window.to, Date.now())}`;
+  const what = [
+    count(services.size, "service"),
+    count(holds, "lock hold"),
+    count(messages, "message"),
+  ];
+  return `${when}: ${listed(what)}.`;
+}
+
+function isIn(at: number, { from, to }: Window): boolean {
+  return at >= from && at <= to;
+}
+
+/** More would be a page to scroll through without an end; the activity page has them all. */
+const maxRows = 200;
+
+function TimelineTable({ story, window }: { story: Story; window: Window }) {
+  const now = Date.now();
+  const spans = story.spans.filter((span) => overlaps(span, window));
+  const dots = story.dots.filter(({ at }) => isIn(at, window));
+  const all = [
+    ...spans.map((span) => ({ at: span.from ?? -Infinity, row: () => rowOfSpan(span, now) })),
+    ...dots.map((dot) => ({
+      at: dot.at,
+      row: (): Row => ({
+        key: `message ${dot.channel} ${dot.at} ${dot.preview}`,
+        cells: [
+          { text: `message on ${dot.channel}`, href: linkTo("messages", { open: dot.channel }) },
+          dot.who,
+          instant(dot.at, now),
+          "",
+          "",
+        ],
+      }),
+    })),
+  ].sort((one, other) => other.at - one.at);
+  const rows = all.slice(0, maxRows).map(({ row }) => row());
+  const note =
+    all.length > maxRows
+      ? `The newest ${maxRows} of ${count(all.length, "thing")} in this window`
+      : `${count(all.length, "thing")} in this window, the newest first`;
+  return <Table label="Timeline" note={note} columns={timelineColumns} rows={rows} />;
+}
+
+const timelineColumns = [
+  { label: "What" },
+  { label: "Who" },
+  { label: "From", isNumber: true },
+  { label: "To", isNumber: true },
+  { label: "How long", isNumber: true },
+];
+
+function rowOfSpan(span: Span, now: number): Row {
+  const { kind, name, who, from, to, ending } = span;
+  const href = linkTo(kind === "service" ? "services" : "locks", { open: name });
+  const mark = ending === "forced" ? " (by force)" : ending === "cleanup" ? " (cleanup)" : "";
+  return {
+    key: `${kind} ${name} ${from} ${to}`,
+    cells: [
+      { text: `${kind} ${name}`, href },
+      who,
+      from === undefined ? "before" : instant(from, now),
+      to === undefined ? "still held" : `${instant(to, now)}${mark}`,
+      lastingOf(span, now),
+    ],
+  };
+}

@@ -1,0 +1,127 @@
+// The one connection by which the page lives: what it tells goes into the state, and how it stands is shown. There is no
+// polling. It resumes by the id of the last event, by itself or where the browser gave it up, and is closed while
+// nobody looks.
+
+import type { ActivityEntry } from "../src/contract/entities.ts";
+import type { Live, Snapshot } from "../src/contract/feed.ts";
+import { Fault } from "../src/contract/faults.ts";
+import type { OutputOf } from "../src/contract/operations.ts";
+import { call } from "./daemon.ts";
+import { maxEntries, nothing, reduce, type Received } from "./state.ts";
+import { createValue } from "./value.ts";
+
+/** `refused`: the daemon asks for a session that this browser does not have. */
+export type Connection = {
+  status: "connecting" | "live" | "away" | "refused";
+  since: number;
+};
+
+export const state = createValue(nothing);
+export const connection = createValue<Connection>({ status: "connecting", since: Date.now() });
+/** Who the daemon is, as it said when the connection was made. */
+export const daemon = createValue<OutputOf<"version"> | undefined>(undefined);
+
+/** The page is rendered this often at most, however much arrives. */
+const showEveryMs = 100;
+
+/** So much is taken in between two looks at the keyboard. */
+const takenAtOnce = 500;
+
+/** After the browser has given a connection up, which it does where it was refused. */
+const tryAgainAfterMs = 2_000;
+
+/** So much of the log is asked for at once. */
+const pageSize = 1_000;
+
+/** Opens the stream and keeps it while the page is visible. */
+export function live(): void {
+  let source: EventSource | undefined = open();
+  document.addEventListener("visibilitychange", () => {
+    source?.close();
+    source = document.hidden ? undefined : open();
+  });
+
+  function open(): EventSource {
+    const { id } = state.get();
+    const opened = new EventSource(id === 0 ? "/events" : `/events?after=${id}`);
+    opened.addEventListener("open", () => void greet());
+    opened.addEventListener("error", () => {
+      setStatus("away");
+      if (opened.readyState === EventSource.CLOSED && source === opened) void retry(opened);
+    });
+    on(opened, "snapshot", (snapshot: Snapshot) => {
+      receive({ kind: "snapshot", snapshot });
+      void loadHistory();
+    });
+    on(opened, "message", (entry: ActivityEntry) => receive({ kind: "event", entry }));
+    on(opened, "live", (live: Partial<Live>) => receive({ kind: "live", live }));
+    return opened;
+  }
+
+  /** The browser does not say why it was refused; the daemon does. */
+  async function retry(lost: EventSource): Promise<void> {
+    await call("version", {}).catch((error) => {
+      if (error instanceof Fault && error.code === "unauthorized") setStatus("refused");
+    });
+    setTimeout(() => {
+      if (source === lost) source = open();
+    }, tryAgainAfterMs);
+  }
+}
+
+let isLoading = false;
+
+/** Asks for what the log has since an instant and the page has not; without one, for the newest page of it. */
+export async function loadHistory(since?: number): Promise<void> {
+  const { entries, coveredSince } = state.get();
+  if (isLoading || entries.length >= maxEntries || (since ?? 0) >= coveredSince) return;
+  isLoading = true;
+  try {
+    let before = entries[0]?.id;
+    for (let count = entries.length; count < maxEntries; count += pageSize) {
+      const page = await call("activity", {
+        limit: pageSize,
+        ...(before !== undefined && { before }),
+        ...(since !== undefined && { since }),
+      });
+      const last = page.entries.at(-1);
+      const isEnd = page.count < pageSize || !last;
+      const from = isEnd ? (since ?? 0) : last.timestamp + 1;
+      receive({ kind: "history", entries: page.entries, since: from });
+      if (isEnd || since === undefined) return;
+      before = last.id;
+    }
+  } finally {
+    isLoading = false;
+  }
+}
+
+async function greet(): Promise<void> {
+  setStatus("live");
+  daemon.set(await call("version", {}).catch(() => daemon.get()));
+}
+
+function setStatus(status: Connection["status"]): void {
+  if (connection.get().status !== status) connection.set({ status, since: Date.now() });
+}
+
+function on<T>(source: EventSource, name: string, take: (data: T) => void): void {
+  source.addEventListener(name, ({ data }: MessageEvent<string>) => take(JSON.parse(data)));
+}
+
+let received: Received[] = [];
+let timer: ReturnType<typeof setTimeout> | undefined;
+let shownAt = 0;
+
+function receive(what: Received): void {
+  received.push(what);
+  timer ??= setTimeout(show, Math.max(0, shownAt + showEveryMs - performance.now()));
+}
+
+function show(): void {
+  const taken = received.slice(0, takenAtOnce);
+  received = received.slice(takenAtOnce);
+  shownAt = performance.now();
+  timer = received.length > 0 ? setTimeout(show, 0) : undefined;
+  state.set(taken.reduce(reduce, state.get()));
+}

@@ -1,0 +1,52 @@
+// Instants and spans as people read them, kept up to date by one clock for the whole page.
+
+import { useEffect, useState } from "hono/jsx/dom";
+import { brief } from "../src/contract/duration.ts";
+
+const listeners = new Set<() => void>();
+
+/** One timer, whatever the number of those who look at it. */
+setInterval(() => {
+  for (const listener of listeners) listener();
+}, 1_000);
+
+/** What a function of the present instant gives, looked at once a second. Renders only where that has changed. */
+export function useClock<T extends string | number>(read: (now: number) => T): T {
+  const [, setShown] = useState(() => read(Date.now()));
+  useEffect(() => {
+    const look = () => setShown(read(Date.now()));
+    listeners.add(look);
+    return () => void listeners.delete(look);
+  }, [read]);
+  return read(Date.now());
+}
+
+/** `12s ago`, with the instant itself on hover. */
+export function Ago({ at }: { at: number }) {
+  const text = useClock((now) => (now - at < 1_000 ? "now" : `${brief(now - at)} ago`));
+  return (
+    <time dateTime={new Date(at).toISOString()} title={inFull(at)}>
+      {text}
+    </time>
+  );
+}
+
+/** `4m 12s left`. */
+export function Left({ until }: { until: number }) {
+  const text = useClock((now) => (until <= now ? "over" : `${brief(until - now)} left`));
+  return (
+    <time dateTime={new Date(until).toISOString()} title={inFull(until)}>
+      {text}
+    </time>
+  );
+}
+
+/** `14:03:07` */
+export function clockTime(at: number): string {
+  return new Date(at).toLocaleTimeString("en-GB");
+}
+
+/** With its date, in the reader's own time zone. */
+export function inFull(at: number): string {
+  return new Date(at).toLocaleString("en-GB");
+}
