@@ -78,14 +78,13 @@ function HoldingsPicture({ holders }: { holders: readonly Holder[] }) {
   const rightWidth = Math.round(width * 0.42);
   const rightEdge = width - rightWidth;
   return (
-    <div class="holdings" ref={measure}>
+    <div class="holdings" ref={measure} {...listeners}>
       <Sideways label="Who holds what">
         <svg
           width={width}
           height={layout.height}
           role="group"
           aria-label="Links to agents and to what they hold. The arrow keys go from one to the next."
-          {...listeners}
         >
           {layout.left.map(({ holder, y }, at) => (
             <g key={holder.key} class="holder">
@@ -299,12 +298,12 @@ function rowsOf({ key, name, kind, isStale, holds, waits }: Holder): Row[] {
   const held = holds.map((thing) => {
     const href = linkTo(thing.kind === "service" ? "services" : "locks", { open: thing.name });
     const what = { text: thing.name, href };
-    return { key: `${key} ${thing.key}`, cells: [who, thing.kind, what, inFull(thing.since), ""] };
+    return { key: `${key} ${thing.key}`, cells: [who, thing.kind, what, inFull(thing.since), "–"] };
   });
   const waited = waits.map(({ lock, since, place, of }) => {
     const text = of > 1 ? `${lock} (${ordinal(place)} of ${of})` : lock;
     const what = { text, href: linkTo("locks", { open: lock }) };
-    return { key: `${key} waits ${lock}`, cells: [who, "lock", "", inFull(since), what] };
+    return { key: `${key} waits ${lock}`, cells: [who, "lock", "–", inFull(since), what] };
   });
   return [...held, ...waited];
 }

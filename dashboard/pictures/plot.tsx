@@ -3,40 +3,26 @@
 import { memo, useMemo, useState } from "hono/jsx/dom";
 import { Legend, useWidth } from "./figure.tsx";
 import {
-  barsPath,
-  dotsPath,
   layOutLanes,
   nearest,
   sentenceOfDots,
   sentenceOfSpan,
-  type Bar,
-  type Lane,
   type LaneKind,
   type Section,
 } from "./lanes.ts";
-import type { Ending, Story } from "./story.ts";
-import { dragged, instantAt, move, ticks, xOf, zoom, type Window } from "./window.ts";
-import { cut, instant } from "./words.ts";
-
-// Pixels.
-const axisHeight = 22;
-const headHeight = 22;
-const laneHeight = 18;
-const barHeight = 10;
-/** A character of the pictures' monospaced names is no wider. */
-const characterWidth = 6.8;
-
-const headings: Record<LaneKind, string> = {
-  service: "Services",
-  lock: "Locks",
-  channel: "Channels",
-};
-
-/** How a span ended where that is worth a mark, drawn around the end of its bar. */
-const endMarks: Partial<Record<Ending, (x: number, y: number) => string>> = {
-  forced: (x, y) => `M${x - 4} ${y - 4}l8 8M${x + 4} ${y - 4}l-8 8`,
-  cleanup: (x, y) => `M${x} ${y - 5}l5 5l-5 5l-5-5z`,
-};
+import {
+  Axis,
+  axisHeight,
+  headings,
+  laneHeight,
+  Lanes,
+  legend,
+  place,
+  type PlacedLane,
+} from "./plotMarks.tsx";
+import type { Story } from "./story.ts";
+import { dragged, instantAt, move, xOf, zoom, type Window } from "./window.ts";
+import { instant } from "./words.ts";
 
 type PlotProps = {
   story: Story;
@@ -142,8 +128,8 @@ export const Plot = memo<PlotProps>(({ story, from, to, knownSince, onShow, onLi
           </g>
           <Lanes placed={placed} labelWidth={labelWidth} width={width} />
           <g transform={`translate(${labelWidth} 0)`}>
-            {unknown > 90 && sections.length === 0 ? (
-              <text class="faint" x={8} y={axisHeight + 18}>
+            {unknown > 90 ? (
+              <text class="faint" x={8} y={axisHeight + 16}>
                 not loaded
               </text>
             ) : null}
@@ -179,123 +165,6 @@ const keys: Record<string, "live" | ((window: Window, now: number) => Window)> =
   ArrowRight: (window, now) => move(window, 0.25, now),
   Escape: "live",
 };
-
-type PlacedLane = Lane & { top: number };
-type Placed = { heads: { text: string; top: number }[]; rows: PlacedLane[]; height: number };
-
-/** The sections one below the other, each under its heading. */
-function place(sections: readonly Section[]): Placed {
-  const placed: Placed = { heads: [], rows: [], height: axisHeight };
-  for (const { kind, lanes, total } of sections) {
-    const some = lanes.length < total ? `, ${lanes.length} of ${total}` : "";
-    placed.heads.push({ text: `${headings[kind]}${some}`, top: placed.height });
-    placed.height += headHeight;
-    for (const lane of lanes) {
-      placed.rows.push({ ...lane, top: placed.height });
-      placed.height += laneHeight;
-    }
-  }
-  placed.height = Math.max(placed.height + 6, axisHeight + 3 * laneHeight);
-  return placed;
-}
-
-type AxisProps = Window & { width: number; height: number };
-
-const Axis = memo<AxisProps>(({ from, to, width, height }) => {
-  const marks = ticks({ from, to }, width).map(({ at, label }) => ({
-    x: Math.round(xOf(at, { from, to }, width)) + 0.5,
-    label,
-  }));
-  return (
-    <g class="axis">
-      <path d={marks.map(({ x }) => `M${x} ${axisHeight - 4}V${height}`).join("")} />
-      <path class="edge" d={`M0 ${axisHeight - 0.5}H${width}`} />
-      {marks.map(({ x, label }) =>
-        x > 16 ? (
-          <text x={x} y={12} text-anchor={x > width - 16 ? "end" : "middle"}>
-            {label}
-          </text>
-        ) : null,
-      )}
-    </g>
-  );
-});
-
-type LanesProps = { placed: Placed; labelWidth: number; width: number };
-
-const Lanes = memo<LanesProps>(({ placed: { heads, rows }, labelWidth, width }) => (
-  <g class="lanes">
-    {heads.map(({ text, top }) => (
-      <text key={text} class="heading" x={0} y={top + 16}>
-        {text}
-      </text>
-    ))}
-    {rows.map((lane) => (
-      <LaneMarks
-        key={`${lane.kind} ${lane.name}`}
-        kind={lane.kind}
-        name={lane.name}
-        top={lane.top}
-        labelWidth={labelWidth}
-        width={width}
-        {...pathsOf(lane)}
-      />
-    ))}
-  </g>
-));
-
-type Paths = { whole: string; running: string; forced: string; cleanup: string; dots: string };
-type LaneMarksProps = Paths & {
-  kind: LaneKind;
-  name: string;
-  top: number;
-  labelWidth: number;
-  width: number;
-};
-
-const LaneMarks = memo<LaneMarksProps>(
-  ({ kind, name, top, labelWidth, width, whole, running, forced, cleanup, dots }) => (
-    <g transform={`translate(0 ${top})`}>
-      <text x={0} y={13}>
-        {cut(name, (labelWidth - 10) / characterWidth)}
-        <title>{name}</title>
-      </text>
-      <g transform={`translate(${labelWidth} 0)`}>
-        <path class="base" d={`M0 ${laneHeight - 0.5}H${width}`} />
-        {whole ? <path class={kind} d={whole} /> : null}
-        {running ? <path class="running" d={running} /> : null}
-        {dots ? <path class="channel" d={dots} /> : null}
-        {forced ? <path class="forced" d={forced} /> : null}
-        {cleanup ? <path class="cleanup" d={cleanup} /> : null}
-      </g>
-    </g>
-  ),
-);
-
-const barTop = (laneHeight - barHeight) / 2;
-
-function pathsOf({ bars, clusters }: Lane): Paths {
-  return {
-    whole: barsPath(bars, barTop, barHeight),
-    running: barsPath(
-      bars.flatMap(({ running }) => running),
-      barTop,
-      barHeight,
-    ),
-    forced: endsPath(bars, "forced"),
-    cleanup: endsPath(bars, "cleanup"),
-    dots: dotsPath(clusters, laneHeight / 2),
-  };
-}
-
-function endsPath(bars: readonly Bar[], ending: Ending): string {
-  const mark = endMarks[ending];
-  if (!mark) return "";
-  return bars
-    .filter(({ span, isOver }) => isOver && span.ending === ending)
-    .map(({ x2 }) => mark(Math.round(x2), laneHeight / 2))
-    .join("");
-}
 
 /** What the pointer is on, in a line; else the instant that it is at. */
 function readoutOf(
@@ -355,24 +224,4 @@ function ShowAll({
       })}
     </div>
   );
-}
-
-function legend() {
-  const bar = barsPath([{ x1: 0.5, x2: 19.5 }], 0.5, 9);
-  return [
-    { key: "service", d: bar, label: "claimed" },
-    { key: "running", d: bar, label: "running" },
-    { key: "lock", d: bar, label: "locked" },
-    { key: "forced", d: endMarks.forced!(10, 5), label: "freed by force" },
-    { key: "cleanup", d: endMarks.cleanup!(10, 5), label: "ended by the daemon" },
-    { key: "channel", d: dotsPath([{ x: 10, radius: 3, dots: [] }], 5), label: "message" },
-  ].map(({ key, d, label }) => ({
-    key,
-    sample: (
-      <svg width={20} height={10} aria-hidden="true">
-        <path class={key} d={d} />
-      </svg>
-    ),
-    label,
-  }));
 }

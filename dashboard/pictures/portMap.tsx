@@ -67,7 +67,7 @@ function PortPicture({ marks, range }: { marks: readonly Mark[]; range: Range })
   const { stop, listeners } = useRoving([...hrefs.values()]);
   const height = headHeight + rows.length * rowHeight + 4;
   return (
-    <div class="port-map">
+    <div class="port-map" {...listeners}>
       <Sideways label="Map of the ports">
         <svg class="labels" width={labelWidth} height={height} aria-hidden="true">
           {rows.map((row, at) => (
@@ -81,7 +81,6 @@ function PortPicture({ marks, range }: { marks: readonly Mark[]; range: Range })
           height={height}
           role="group"
           aria-label="A link for each claim, by port. The arrow keys go from one to the next."
-          {...listeners}
         >
           <path class="ruler" d={rulerPath(height)} />
           <path class="track" d={trackPath(rows)} />

@@ -18,8 +18,8 @@ export function stepOf(key: string, at: number, last: number): number | undefine
 }
 
 /**
- * `stop` is the href of the one link to be in the Tab order, the rest have `tabindex="-1"`; `listeners` go on what the
- * links are in.
+ * `stop` is the href of the one link to be in the Tab order, the rest have `tabindex="-1"`; `listeners` go on an
+ * HTML element that the links are in: Chromium makes an SVG element that listens for focus a stop of its own.
  */
 export function useRoving(hrefs: readonly string[]) {
   const [chosen, choose] = useState<string | undefined>(undefined);

@@ -61,7 +61,7 @@ const tickSteps = [
   ...[1, 2, 5, 10, 15, 30].map((seconds) => seconds * second),
   ...[1, 2, 5, 10, 15, 30].map((minutes) => minutes * minute),
   ...[1, 2, 3, 6, 12].map((hours) => hours * hour),
-  ...[1, 2, 5, 10].map((days) => days * day),
+  ...[1, 2, 5, 10, 15, 30].map((days) => days * day),
 ];
 
 /** Pixels: what the longest label of a tick takes, and some air. */

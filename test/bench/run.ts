@@ -8,6 +8,7 @@ import { parseArgs } from "node:util";
 import { median, type Effort, type Line, type Options } from "./measure.ts";
 import { claim } from "./rows/claim.ts";
 import { cli } from "./rows/cli.ts";
+import { dashboard } from "./rows/dashboard.ts";
 import { fanout } from "./rows/fanout.ts";
 import { handover } from "./rows/handover.ts";
 import { lock } from "./rows/lock.ts";
@@ -20,6 +21,7 @@ const rows: Record<string, (options: Options) => Promise<Line[]>> = {
   handover,
   claim,
   cli,
+  dashboard,
 };
 
 /** About two minutes in all, and about twenty seconds. */
