@@ -12,6 +12,7 @@ import { Facts, Json } from "../parts/facts.tsx";
 import { Choice, Filter, wordMatcher } from "../parts/filter.tsx";
 import { counted, Page } from "../parts/page.tsx";
 import { Table, type Column, type TableOf } from "../parts/table.tsx";
+import { byName } from "../order.ts";
 import { linkTo, type Params } from "../route.ts";
 import type { Member, State } from "../state.ts";
 import { Ago } from "../time.tsx";
@@ -81,7 +82,7 @@ export function Agents({ state, params }: { state: State; params: Params }) {
         services: (claims.get(member.id) ?? []).map(({ id }) => id).join("\n"),
         locks: (holds.get(member.id) ?? []).map(({ name }) => name).join("\n"),
       }))
-      .sort((a, b) => (a.member.id < b.member.id ? -1 : 1));
+      .sort(byName(({ member }) => member.id));
   }, [agents, services, locks, heard, q, status]);
   return (
     <Page

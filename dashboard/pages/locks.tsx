@@ -5,6 +5,7 @@ import type { Waiting } from "../../src/contract/feed.ts";
 import { perform } from "../actions.tsx";
 import { call } from "../daemon.ts";
 import { useAsked } from "../parts/asked.ts";
+import { byName } from "../order.ts";
 import { ask } from "../parts/dialog.tsx";
 import { Empty } from "../parts/empty.tsx";
 import { Facts, Json } from "../parts/facts.tsx";
@@ -61,7 +62,7 @@ export function Locks({ state, params }: { state: State; params: Params }) {
         expiresAt: expiries.get(hold.name) ?? hold.expiresAt,
         waiters: JSON.stringify(lines.get(hold.name) ?? []),
       }))
-      .sort((a, b) => (a.hold.name < b.hold.name ? -1 : 1));
+      .sort(byName(({ hold }) => hold.name));
   }, [locks, waiting, expiries, q]);
   return (
     <Page

@@ -17,6 +17,7 @@ import { Facts, Json } from "../parts/facts.tsx";
 import { Choice, Filter, wordMatcher } from "../parts/filter.tsx";
 import { counted, Page } from "../parts/page.tsx";
 import { Table, type Column, type TableOf } from "../parts/table.tsx";
+import { byName } from "../order.ts";
 import { linkTo, type Params } from "../route.ts";
 import type { Claim, State } from "../state.ts";
 import { Ago, Left } from "../time.tsx";
@@ -99,7 +100,7 @@ export function Services({ state, params }: { state: State; params: Params }) {
           (agent === "" || claim.agent === agent) &&
           isMatch(claim.id, claim.port, claim.agent, claim.cwd, claim.cmd, listener?.command),
       )
-      .sort((a, b) => (a.claim.id < b.claim.id ? -1 : 1));
+      .sort(byName(({ claim }) => claim.id));
   }, [services, listeners, q, status, agent]);
   return (
     <Page

@@ -129,10 +129,12 @@ describe.skipIf(!isInstalled)("a page of a stranger", () => {
       await opened.close();
     });
 
-    test("may link to the first page, which the guard lets through", async () => {
+    test("may link to the dashboard, which opens and is live", async () => {
       await page.setContent(`<a href="${target()}/">port-daddy</a>`);
       const [answer] = await Promise.all([page.waitForResponse(`${target()}/`), page.click("a")]);
-      expect(answer.status()).not.toBe(403);
+      expect(answer.status()).toBe(200);
+      await page.locator(".light.live").waitFor();
+      expect(await page.textContent("main")).toContain("1 of ");
       await page.goto(`http://${from}:${site.port}/`);
     });
 
