@@ -79,7 +79,6 @@ async function buildDashboard(directory: string): Promise<void> {
     minify: true,
     publicPath: "/assets/",
     naming: { entry: "[name].[ext]", chunk: "[name]-[hash].[ext]", asset: "[name]-[hash].[ext]" },
-    define: { PORT_DADDY_VERSION: JSON.stringify(version) },
   });
   for (const name of fs.readdirSync(directory)) {
     const file = path.join(directory, name);

@@ -91,5 +91,10 @@ function again(claim: Claim): InputOf<"claim"> {
 
 /** Puts text where it can be pasted. */
 export function copy(text: string): Promise<boolean> {
-  return perform(() => navigator.clipboard.writeText(text), `Copied ${text}`);
+  return perform(async () => {
+    // Beyond loopback, without TLS, a page has no clipboard.
+    if (!navigator.clipboard)
+      throw new Fault("forbidden", "This browser lets the page copy nothing; select it by hand");
+    await navigator.clipboard.writeText(text);
+  }, `Copied ${text}`);
 }

@@ -116,11 +116,24 @@ function Light() {
 /** Says that the daemon is away, and since when the page is as it was. */
 function Bar() {
   const { status, since } = stream.connection.use();
+  const isOutdated = stream.isOutdated.use();
   if (status === "refused") {
     return (
       <div class="bar" role="alert">
         <p>This daemon asks for a token. A browser is let in by a key, which this makes:</p>
         <Command text="port-daddy dashboard" />
+      </div>
+    );
+  }
+  if (status === "live" && isOutdated) {
+    return (
+      <div class="bar" role="alert">
+        <p>
+          port-daddy was upgraded; this page is from before.{" "}
+          <button type="button" onClick={() => location.reload()}>
+            Reload
+          </button>
+        </p>
       </div>
     );
   }

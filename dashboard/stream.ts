@@ -21,6 +21,9 @@ export const connection = createValue<Connection>({ status: "connecting", since:
 /** Who the daemon is, as it said when the connection was made. */
 export const daemon = createValue<OutputOf<"version"> | undefined>(undefined);
 
+/** Whether the daemon is another build than the one that this page came from. */
+export const isOutdated = createValue(false);
+
 /** The page is rendered this often at most, however much arrives. */
 const showEveryMs = 100;
 
@@ -98,7 +101,10 @@ export async function loadHistory(since?: number): Promise<void> {
 
 async function greet(): Promise<void> {
   setStatus("live");
-  daemon.set(await call("version", {}).catch(() => daemon.get()));
+  const before = daemon.get();
+  const version = await call("version", {}).catch(() => before);
+  if (before && version?.codeHash !== before.codeHash) isOutdated.set(true);
+  daemon.set(version);
 }
 
 function setStatus(status: Connection["status"]): void {

@@ -3,6 +3,7 @@
 import { useMemo } from "hono/jsx/dom";
 import type { Delivery, DeliveryStatus, Webhook } from "../../src/contract/entities.ts";
 import { webhookEvents } from "../../src/contract/events.ts";
+import { Fault } from "../../src/contract/faults.ts";
 import type { InputOf } from "../../src/contract/operations.ts";
 import { perform } from "../actions.tsx";
 import { call } from "../daemon.ts";
@@ -132,7 +133,7 @@ function isOn({ active, paused }: Webhook): boolean {
 function test({ id, url }: Webhook): Promise<boolean> {
   return perform(async () => {
     const { status, error } = await call("testWebhook", { id }, { deadlineMs: 60_000 });
-    if (status !== "delivered") throw new Error(error ?? status);
+    if (status !== "delivered") throw new Fault("unavailable", `It did not arrive: ${error}`);
   }, `The test has arrived at ${url}`);
 }
 

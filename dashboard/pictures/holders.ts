@@ -2,6 +2,7 @@
 // so that the curves between hardly cross.
 
 import type { Waiting } from "../../src/contract/feed.ts";
+import { byName } from "../order.ts";
 import type { Claim, Hold, Member } from "../state.ts";
 import { count, grouped, listed, ordinal } from "./words.ts";
 
@@ -64,11 +65,11 @@ export function holdersOf({ services, locks, agents, waiting }: Holdables): Hold
     return agent !== null && agents.has(agent) ? agent : (owner ?? agent);
   }
 
-  for (const { id, agent, createdAt } of byName(services.values(), ({ id }) => id)) {
+  for (const { id, agent, createdAt } of [...services.values()].sort(byName(({ id }) => id))) {
     if (agent === null) continue;
     holder(agent).holds.push({ key: `service ${id}`, kind: "service", name: id, since: createdAt });
   }
-  for (const hold of byName(locks.values(), ({ name }) => name)) {
+  for (const hold of [...locks.values()].sort(byName(({ name }) => name))) {
     const { name, owner, acquiredAt } = hold;
     const held: Held = { key: `lock ${name}`, kind: "lock", name, since: acquiredAt };
     holder(nameOf(hold) ?? owner).holds.push(held);
@@ -93,29 +94,33 @@ function inOrder(holders: readonly Holder[]): Holder[] {
       holder.holds.flatMap(({ kind, name }) => (kind === "lock" ? [[name, holder] as const] : [])),
     ),
   );
-  return holders
-    .map((holder) => {
-      const before = holderOfLock.get(holder.waits[0]?.lock ?? "");
-      const isBehind = holder.holds.length === 0 && before?.kind === holder.kind;
-      const place = holder.holds.length > 0 ? 0 : (holder.waits[0]?.place ?? 0);
-      const anchor = holder.holds.length > 0 ? holder.name : isBehind ? before.name : "\uffff";
-      return { holder, rank: holder.kind === "agent" ? 0 : 1, anchor, place };
-    })
+  // Whoever only waits stands behind the holder of that lock, where both are of a kind; else at the end.
+  const placed = holders.map((holder) => {
+    const holds = holder.holds.length > 0;
+    const before = holds ? holder : holderOfLock.get(holder.waits[0]?.lock ?? "");
+    const anchor = before?.kind === holder.kind ? before.name : undefined;
+    return { holder, anchor, place: holds ? 0 : (holder.waits[0]?.place ?? 0) };
+  });
+  return placed
     .sort(
       (one, other) =>
-        one.rank - other.rank ||
-        compare(one.anchor, other.anchor) ||
+        Number(one.holder.kind === "owner") - Number(other.holder.kind === "owner") ||
+        Number(one.anchor === undefined) - Number(other.anchor === undefined) ||
+        byAnchor(one, other) ||
         one.place - other.place ||
-        compare(one.holder.key, other.holder.key),
+        byKey(one, other),
     )
     .map(({ holder }) => holder);
 }
 
+const byAnchor = byName(({ anchor }: { anchor: string | undefined }) => anchor ?? "");
+const byKey = byName(({ holder }: { holder: Holder }) => holder.key);
+
 /** What stands on the right: one thing, or several of one holder together. */
 export type Node = { key: string; kind: "service" | "lock"; y: number; label: string } & (
   | { isGroup: false; name: string }
-  /** Services of `project`; where it is missing, all of that kind that a holder has. */
-  | { isGroup: true; of: number; project?: string }
+  /** What `holder` has of `project`; where that is missing, all of that kind. */
+  | { isGroup: true; of: number; holder: string; project?: string }
 );
 
 /** A line from a holder to a node, both by their place in the lists. */
@@ -185,7 +190,7 @@ function columnOf(
   const add = (node: DistributiveOmit<Node, "y">) =>
     right.push({ ...node, y: (right.length + 0.5) * nodePitch }) - 1;
 
-  for (const [holder, { key, holds: all }] of holders.entries()) {
+  for (const [holder, { key, name, holds: all }] of holders.entries()) {
     const together = Map.groupBy(all, (held) => {
       const group = grouping(held, waited);
       return group === undefined ? held.key : `${held.kind} of ${group}`;
@@ -197,14 +202,18 @@ function columnOf(
       const node = add(
         things.length === 1
           ? { key: first.key, kind, isGroup: false, name: first.name, label: first.name }
-          : groupOf(`${key} ${group}`, kind, things, grouping(first, waited)),
+          : groupOf(
+              { key: `${key} ${group}`, kind, holder: name },
+              things,
+              grouping(first, waited),
+            ),
       );
       holds.push({ holder, node, kind });
     }
   }
   const shown = new Set(right.map(({ key }) => key));
   // Freed a moment ago, and not yet given on.
-  for (const lock of [...waited].sort(compare))
+  for (const lock of [...waited].sort(byName((lock) => lock)))
     if (!shown.has(`lock ${lock}`))
       add({ key: `lock ${lock}`, kind: "lock", isGroup: false, name: lock, label: lock });
   return { right, holds };
@@ -213,20 +222,16 @@ function columnOf(
 type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
 
 function groupOf(
-  key: string,
-  kind: "service" | "lock",
+  group: { key: string; kind: "service" | "lock"; holder: string },
   things: readonly Held[],
   project: string | undefined,
 ): DistributiveOmit<Node, "y"> {
   const of = things.length;
-  if (project) {
-    const label = `${project} · ${count(of, "service")}`;
-    return { key, kind, isGroup: true, of, project, label };
-  }
+  const node = { ...group, isGroup: true as const, of };
+  if (project) return { ...node, project, label: `${project} · ${count(of, "service")}` };
+  if (group.kind === "lock") return { ...node, label: count(of, "lock") };
   const projects = new Set(things.map(({ name }) => projectOf(name))).size;
-  const label =
-    kind === "lock" ? count(of, "lock") : `${count(of, "service")} · ${count(projects, "project")}`;
-  return { key, kind, isGroup: true, of, label };
+  return { ...node, label: `${count(of, "service")} · ${count(projects, "project")}` };
 }
 
 function projectOf(identity: string): string {
@@ -287,12 +292,4 @@ export function summaryOfHoldings(
 
 function mean(numbers: readonly number[]): number {
   return numbers.reduce((sum, number) => sum + number, 0) / Math.max(1, numbers.length);
-}
-
-function compare(one: string, other: string): number {
-  return one < other ? -1 : one > other ? 1 : 0;
-}
-
-function byName<T>(values: Iterable<T>, nameOf: (value: T) => string): T[] {
-  return [...values].sort((one, other) => compare(nameOf(one), nameOf(other)));
 }

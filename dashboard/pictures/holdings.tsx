@@ -173,6 +173,14 @@ function HolderBox({ holder: { name, kind, isStale }, y, width, stop }: HolderBo
   );
 }
 
+/** In so many characters. Of a group its number stays, whatever has to go. */
+function labelOf(node: Node, characters: number): string {
+  if (!node.isGroup || node.project === undefined || node.label.length <= characters)
+    return cut(node.label, characters);
+  const number = ` · ${node.of}`;
+  return `${cut(node.project, characters - number.length)}${number}`;
+}
+
 type NodeBoxProps = { node: Node; x: number; width: number; stop: string | undefined };
 
 function NodeBox({ node, x, width, stop }: NodeBoxProps) {
@@ -188,7 +196,7 @@ function NodeBox({ node, x, width, stop }: NodeBoxProps) {
         d={glyphs[glyph]}
       />
       <text x={x + glyphRoom} y={node.y + 4}>
-        {cut(node.label, (width - glyphRoom - 4) / characterWidth)}
+        {labelOf(node, Math.floor((width - glyphRoom - 4) / characterWidth))}
       </text>
     </Linked>
   );
@@ -276,7 +284,8 @@ function hrefOfAgent(name: string): string {
 function hrefOfNode(node: Node): string {
   const page = node.kind === "service" ? "services" : "locks";
   if (!node.isGroup) return linkTo(page, { open: node.name });
-  return linkTo(page, node.project === undefined ? {} : { q: node.project });
+  if (node.kind === "lock") return linkTo(page, { q: node.holder });
+  return linkTo(page, { agent: node.holder, q: node.project ?? "" });
 }
 
 function HoldingsTable({ holders }: { holders: readonly Holder[] }) {

@@ -1,5 +1,6 @@
 // Where spans and dots lie in a window of time: a lane for each service, lock and channel that has something there.
 
+import { byName } from "../order.ts";
 import { clockTime } from "../time.tsx";
 import type { Dot, Run, Span, Story } from "./story.ts";
 import { xOf, type Window } from "./window.ts";
@@ -79,7 +80,7 @@ function sectionOf(kind: LaneKind, lanes: Lane[], isAll: boolean): Section {
     ? lanes
     : lanes.toSorted((one, other) => other.activeAt - one.activeAt).slice(0, fewLanes);
   // By name: lanes that changed places with each event could not be followed.
-  const shown = recent.toSorted((one, other) => (one.name < other.name ? -1 : 1));
+  const shown = recent.toSorted(byName(({ name }) => name));
   return { kind, lanes: shown, total: lanes.length };
 }
 

@@ -160,7 +160,7 @@ function PortTable({ marks }: { marks: readonly Mark[] }) {
 }
 
 const portColumns = [
-  { label: "Port", isNumber: true },
+  { label: "Port" },
   { label: "Identity" },
   { label: "Status" },
   { label: "Agent" },

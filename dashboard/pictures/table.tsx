@@ -21,7 +21,7 @@ export function Table({
 }) {
   return (
     <Sideways label={label}>
-      <table class="facts">
+      <table class="fact-table">
         <caption>{note ?? label}</caption>
         <thead>
           <tr>
@@ -49,7 +49,7 @@ const FactRow = memo<FactRowProps>(
   ({ cells, columns }) => (
     <tr>
       {cells.map((cell, at) => (
-        <td class={columns[at]?.isNumber ? "number" : undefined}>
+        <td class={columns[at]?.isNumber ? "number" : undefined} data-head={columns[at]?.label}>
           {typeof cell === "string" ? cell : <a href={cell.href}>{cell.text}</a>}
         </td>
       ))}

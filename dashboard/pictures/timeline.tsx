@@ -17,7 +17,10 @@ type TimelineProps = {
   services: ReadonlyMap<string, Claim>;
   locks: ReadonlyMap<string, Hold>;
   entries: readonly ActivityEntry[];
+  /** Whether `entries` are all that the log has. */
   isWhole: boolean;
+  /** Since when `entries` are without a hole, where that is known: the log may have been quiet before the oldest. */
+  coveredSince?: number;
   onNeedHistory: (since: number) => void;
 };
 
@@ -33,12 +36,13 @@ const choices = [
 const firstMs = choices[0]!.spanMs;
 
 export const Timeline = memo<TimelineProps>((props) => {
-  const { entries, services, locks, isWhole } = props;
+  const { entries, services, locks, onNeedHistory } = props;
+  const coveredSince = coverOf(props);
   const [view, setView] = useState<View>({ kind: "live", spanMs: firstMs });
   const [lastMs, setLastMs] = useState(firstMs);
   const window = useWindow(view);
   const story = useMemo(() => tell(entries, { services, locks }), [entries, services, locks]);
-  useHistory(window, props);
+  useHistory(window, coveredSince, onNeedHistory);
 
   const showLive = useCallback((spanMs: number) => {
     setLastMs(spanMs);
@@ -46,7 +50,6 @@ export const Timeline = memo<TimelineProps>((props) => {
   }, []);
   const showStill = useCallback((window: Window) => setView({ kind: "still", window }), []);
   const backToLive = useCallback(() => showLive(lastMs), [lastMs]);
-  const knownSince = isWhole ? -Infinity : (entries[0]?.timestamp ?? window.to);
   return (
     <Figure
       title="Timeline"
@@ -73,7 +76,7 @@ export const Timeline = memo<TimelineProps>((props) => {
           story={story}
           from={window.from}
           to={window.to}
-          knownSince={knownSince}
+          knownSince={coveredSince}
           onShow={showStill}
           onLive={backToLive}
         />
@@ -96,17 +99,21 @@ function useWindow(view: View): Window {
   return view.kind === "live" ? { from: now - view.spanMs, to: now } : view.window;
 }
 
-function useHistory(window: Window, { entries, isWhole, onNeedHistory }: TimelineProps): void {
+function coverOf({ entries, isWhole, coveredSince }: TimelineProps): number {
+  return coveredSince ?? (isWhole ? 0 : (entries[0]?.timestamp ?? Infinity));
+}
+
+function useHistory(
+  window: Window,
+  coveredSince: number,
+  onNeedHistory: (since: number) => void,
+): void {
   const before = useRef(askedNothing);
   useEffect(() => {
-    const { asked, isAsking } = askFor(
-      window,
-      { entries, isWhole },
-      before.current ?? askedNothing,
-    );
+    const { asked, isAsking } = askFor(window, coveredSince, before.current ?? askedNothing);
     before.current = asked;
     if (isAsking) onNeedHistory(window.from);
-  }, [window.from, entries, isWhole]);
+  }, [window.from, coveredSince, onNeedHistory]);
 }
 
 function summaryOf({ spans, dots }: Story, window: Window, view: View): string {
@@ -147,8 +154,8 @@ function TimelineTable({ story, window }: { story: Story; window: Window }) {
           { text: `message on ${dot.channel}`, href: linkTo("messages", { open: dot.channel }) },
           dot.who,
           instant(dot.at, now),
-          "",
-          "",
+          "–",
+          "–",
         ],
       }),
     })),
@@ -156,8 +163,8 @@ function TimelineTable({ story, window }: { story: Story; window: Window }) {
   const rows = all.slice(0, maxRows).map(({ row }) => row());
   const note =
     all.length > maxRows
-      ? `The newest ${maxRows} of ${count(all.length, "thing")} in this window`
-      : `${count(all.length, "thing")} in this window, the newest first`;
+      ? `The newest ${maxRows} of ${count(all.length, "row")} in this window`
+      : `${count(all.length, "row")} in this window, the newest first`;
   return <Table label="Timeline" note={note} columns={timelineColumns} rows={rows} />;
 }
 

@@ -90,24 +90,22 @@ function labelOf(at: number, step: number): string {
   return step < minute ? time : time.slice(0, -3);
 }
 
-/** What was asked for of the history: everything since then, when the newest event was that one. */
-export type Asked = { since: number; newestId: number };
+/** What was asked for of the history: everything since then, when the log was there since `coveredSince`. */
+export type Asked = { since: number; coveredSince: number };
 
-export const askedNothing: Asked = { since: Infinity, newestId: 0 };
+export const askedNothing: Asked = { since: Infinity, coveredSince: Infinity };
 
 /**
- * Whether the events before the oldest that is there are to be asked for, and what was asked for from then on. A start is
- * asked for once, and with it every later one, so that a window that moves on with the clock does not ask again. Where
- * the log began anew, so does the asking.
+ * Whether the history before `coveredSince` is to be asked for, and what was asked for from then on. A start is asked for
+ * once, and with it every later one, so that a window that moves on with the clock does not ask again; unless meanwhile
+ * more came or some was lost, and it is still not there.
  */
 export function askFor(
   { from }: Window,
-  { entries, isWhole }: { entries: readonly { id: number; timestamp: number }[]; isWhole: boolean },
+  coveredSince: number,
   before: Asked,
 ): { asked: Asked; isAsking: boolean } {
-  const [oldest, newest] = [entries[0], entries.at(-1)];
-  const isNew = before.newestId > 0 && !(oldest && oldest.id <= before.newestId);
-  const since = isNew ? Infinity : before.since;
-  const isAsking = !isWhole && from < since && from < (oldest?.timestamp ?? Infinity);
-  return { asked: { since: isAsking ? from : since, newestId: newest?.id ?? 0 }, isAsking };
+  const isAsking =
+    from < coveredSince && (from < before.since || coveredSince !== before.coveredSince);
+  return { asked: isAsking ? { since: from, coveredSince } : before, isAsking };
 }
