@@ -4,7 +4,7 @@ import { useCallback, useMemo } from "hono/jsx/dom";
 import { parse } from "../../src/contract/range.ts";
 import { Command } from "../parts/copy.tsx";
 import { Empty } from "../parts/empty.tsx";
-import { Page } from "../parts/page.tsx";
+import { counted, Page } from "../parts/page.tsx";
 import { Holdings } from "../pictures/holdings.tsx";
 import { PortMap } from "../pictures/portMap.tsx";
 import { Timeline } from "../pictures/timeline.tsx";
@@ -30,7 +30,7 @@ export function Overview({ state }: { state: State; params: Params }) {
         {figuresOf(state).map(({ page, params, count, noun, note }) => (
           <li key={page}>
             <a href={linkTo(page, params)}>
-              <strong>{count}</strong> {noun}
+              <strong>{count}</strong> {count === 1 ? noun : `${noun}s`}
               <small>{note}</small>
             </a>
           </li>
@@ -47,7 +47,7 @@ export function Overview({ state }: { state: State; params: Params }) {
         entries={entries}
         services={services}
         locks={locks}
-        isWhole={coveredSince === 0}
+        coveredSince={coveredSince}
         onNeedHistory={needHistory}
       />
       <section>
@@ -76,10 +76,15 @@ function figuresOf({ services, locks, agents, waiting, channels, webhooks }: Sta
   const kept = channels.reduce((sum, { count }) => sum + count, 0);
   const paused = webhooks.filter(({ paused }) => paused !== null).length;
   return [
-    { page: "services", count: services.size, noun: "services", note: `${running} running` },
-    { page: "locks", count: locks.size, noun: "locks", note: `${waiting.length} waiting` },
-    { page: "agents", count: agents.size, noun: "agents", note: `${stale} stale` },
-    { page: "messages", count: kept, noun: "messages", note: `in ${channels.length} channels` },
-    { page: "webhooks", count: webhooks.length, noun: "webhooks", note: `${paused} paused` },
+    { page: "services", count: services.size, noun: "service", note: `${running} running` },
+    { page: "locks", count: locks.size, noun: "lock", note: `${waiting.length} waiting` },
+    { page: "agents", count: agents.size, noun: "agent", note: `${stale} stale` },
+    {
+      page: "messages",
+      count: kept,
+      noun: "message",
+      note: `in ${counted(channels.length, channels.length, "channel")}`,
+    },
+    { page: "webhooks", count: webhooks.length, noun: "webhook", note: `${paused} paused` },
   ];
 }

@@ -17,10 +17,8 @@ type TimelineProps = {
   services: ReadonlyMap<string, Claim>;
   locks: ReadonlyMap<string, Hold>;
   entries: readonly ActivityEntry[];
-  /** Whether `entries` are all that the log has. */
-  isWhole: boolean;
-  /** Since when `entries` are without a hole, where that is known: the log may have been quiet before the oldest. */
-  coveredSince?: number;
+  /** Since when `entries` are without a hole: the log may have been quiet before the oldest. */
+  coveredSince: number;
   onNeedHistory: (since: number) => void;
 };
 
@@ -36,8 +34,7 @@ const choices = [
 const firstMs = choices[0]!.spanMs;
 
 export const Timeline = memo<TimelineProps>((props) => {
-  const { entries, services, locks, onNeedHistory } = props;
-  const coveredSince = coverOf(props);
+  const { entries, services, locks, coveredSince, onNeedHistory } = props;
   const [view, setView] = useState<View>({ kind: "live", spanMs: firstMs });
   const [lastMs, setLastMs] = useState(firstMs);
   const window = useWindow(view);
@@ -97,10 +94,6 @@ function useWindow(view: View): Window {
   const read = useCallback((now: number) => Math.ceil(now / step) * step, [step]);
   const now = useClock(read);
   return view.kind === "live" ? { from: now - view.spanMs, to: now } : view.window;
-}
-
-function coverOf({ entries, isWhole, coveredSince }: TimelineProps): number {
-  return coveredSince ?? (isWhole ? 0 : (entries[0]?.timestamp ?? Infinity));
 }
 
 function useHistory(
