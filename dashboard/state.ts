@@ -5,20 +5,22 @@ import type {
   ActivityEntry,
   Agent,
   Channel,
-  Listener,
   Lock,
   Service,
   Webhook,
 } from "../src/contract/entities.ts";
 import type { EventData, EventName } from "../src/contract/events.ts";
-import type { Live, Snapshot, Waiting } from "../src/contract/feed.ts";
+import type { Live, Server, Snapshot, Waiting } from "../src/contract/feed.ts";
 
-/** What events tell of a service; who listens stands in `listeners`. */
-export type Claim = Omit<Service, "listener" | "lastSeenAt">;
+/** What events tell of a service; whether it runs stands in `servers`. */
+export type Claim = Omit<Service, "status" | "listener" | "lastSeenAt">;
 /** What events tell of a lock; who waits stands in `waiting`. */
 export type Hold = Omit<Lock, "waiting" | "metadata">;
 /** What events tell of an agent; when it was heard from stands in `heard`. */
-export type Member = Omit<Agent, "metadata" | "services" | "locks" | "lastHeartbeatAt">;
+export type Member = Omit<Agent, "pid" | "metadata" | "services" | "locks" | "lastHeartbeatAt">;
+
+/** A claim with what is seen of it. */
+export type Seen = Claim & Server;
 
 export type State = {
   /** Everything up to this event is in here; 0 before anything has come. */
@@ -33,7 +35,7 @@ export type State = {
   waiting: readonly Waiting[];
   channels: readonly Channel[];
   webhooks: readonly Webhook[];
-  listeners: ReadonlyMap<string, Listener>;
+  servers: ReadonlyMap<string, Server>;
   heard: ReadonlyMap<string, number>;
   expiries: ReadonlyMap<string, number>;
   /** How many attempts were made to deliver to each webhook, since the daemon started. */
@@ -60,11 +62,28 @@ export const nothing: State = {
   waiting: [],
   channels: [],
   webhooks: [],
-  listeners: new Map(),
+  servers: new Map(),
   heard: new Map(),
   expiries: new Map(),
   attempts: new Map(),
 };
+
+const unseen: Server = { status: "assigned", listener: null };
+
+/** What is seen of a service. */
+export function serverOf(servers: State["servers"], id: string): Server {
+  return servers.get(id) ?? unseen;
+}
+
+/** The claims with what is seen of them. */
+export function seen({
+  services,
+  servers,
+}: Pick<State, "services" | "servers">): ReadonlyMap<string, Seen> {
+  return new Map(
+    services.values().map((claim) => [claim.id, { ...claim, ...serverOf(servers, claim.id) }]),
+  );
+}
 
 export function reduce(state: State, received: Received): State {
   switch (received.kind) {
@@ -87,13 +106,13 @@ function fromSnapshot(state: State, { id, services, locks, agents, channels }: S
     ...log,
     id,
     services: new Map(
-      services.map(({ listener: _, lastSeenAt: __, ...claim }) => [claim.id, claim]),
+      services.map(({ status: _, listener: __, lastSeenAt: ___, ...claim }) => [claim.id, claim]),
     ),
     locks: new Map(locks.map(({ waiting: _, metadata: __, ...hold }) => [hold.name, hold])),
     agents: new Map(
-      agents.map(({ metadata: _, services: __, locks: ___, lastHeartbeatAt: ____, ...member }) => [
-        member.id,
-        member,
+      agents.map(({ id, name, type, maxServices, maxLocks, status, registeredAt }) => [
+        id,
+        { id, name, type, maxServices, maxLocks, status, registeredAt },
       ]),
     ),
     channels,
@@ -122,12 +141,12 @@ function kept(
 
 function withLive(
   state: State,
-  { listeners, heard, expiries, attempts, ...lists }: Partial<Live>,
+  { servers, heard, expiries, attempts, ...lists }: Partial<Live>,
 ): State {
   return {
     ...state,
     ...lists,
-    ...(listeners && { listeners: new Map(Object.entries(listeners)) }),
+    ...(servers && { servers: new Map(Object.entries(servers)) }),
     ...(heard && { heard: new Map(Object.entries(heard)) }),
     ...(expiries && { expiries: new Map(Object.entries(expiries)) }),
     ...(attempts && { attempts: new Map(Object.entries(attempts)) }),
@@ -160,8 +179,8 @@ const changes: { [N in EventName]: Change<N> } = {
     services: put(services, id, toClaim(id, claimed, at)),
   }),
   "service.release": ({ services }, id) => ({ services: without(services, id) }),
-  "service.start": ({ services }, id) => ({ services: patch(services, id, { status: "running" }) }),
-  "service.stop": ({ services }, id) => ({ services: patch(services, id, { status: "stopped" }) }),
+  "service.start": unchanged,
+  "service.stop": unchanged,
   "service.endpoint": ({ services }, id, { environment, url }) => {
     const { [environment]: _, ...urls } = services.get(id)?.urls ?? {};
     return {
@@ -179,7 +198,7 @@ const changes: { [N in EventName]: Change<N> } = {
   "lock.release": ({ locks }, name) => ({ locks: without(locks, name) }),
   "message.publish": unchanged,
   "channel.clear": unchanged,
-  "agent.register": ({ agents }, id, { existing: _, ...facts }, at) => {
+  "agent.register": ({ agents }, id, { existing: _, pid: __, ...facts }, at) => {
     const registeredAt = agents.get(id)?.registeredAt ?? at;
     return { agents: put(agents, id, { ...facts, id, status: "active", registeredAt }) };
   },
@@ -197,12 +216,10 @@ const changes: { [N in EventName]: Change<N> } = {
 
 /** The log leaves out what is null. */
 function toClaim(id: string, claimed: EventData["service.claim"], at: number): Claim {
-  const { port, status, pid, agent, cmd, cwd, urls, health, metadata, createdAt, expiresAt } =
-    claimed;
+  const { port, pid, agent, cmd, cwd, urls, health, metadata, createdAt, expiresAt } = claimed;
   return {
     id,
     port,
-    status: status ?? "assigned",
     pid: pid ?? null,
     agent: agent ?? null,
     cmd: cmd ?? null,

@@ -135,7 +135,7 @@ function Details({ member, services, locks }: Row) {
     <Facts
       facts={{
         Registered: <Ago at={member.registeredAt} />,
-        "Lives with": member.pid !== null && `process ${member.pid}`,
+        "Lives with": value && value.pid !== null && `process ${value.pid}`,
         Metadata: value?.metadata && <Json value={value.metadata} />,
         Services: services !== "" && <Names names={linesOf(services)} page="services" />,
         Locks: locks !== "" && <Names names={linesOf(locks)} page="locks" />,

@@ -9,7 +9,7 @@ import { Holdings } from "../pictures/holdings.tsx";
 import { PortMap } from "../pictures/portMap.tsx";
 import { Timeline } from "../pictures/timeline.tsx";
 import { linkTo, type PageName, type Params } from "../route.ts";
-import type { State } from "../state.ts";
+import { seen, type State } from "../state.ts";
 import { daemon, loadHistory } from "../stream.ts";
 import { Line } from "./activity.tsx";
 
@@ -20,7 +20,8 @@ const usualRange = { start: 3100, end: 9999 };
 const lastEntries = 8;
 
 export function Overview({ state }: { state: State; params: Params }) {
-  const { services, locks, agents, waiting, listeners, entries, coveredSince } = state;
+  const { services, servers, locks, agents, waiting, entries, coveredSince } = state;
+  const claims = useMemo(() => seen({ services, servers }), [services, servers]);
   const range = daemon.use()?.range;
   const ports = useMemo(() => parse(range ?? "") ?? usualRange, [range]);
   const needHistory = useCallback((since: number) => void loadHistory(since), []);
@@ -41,11 +42,11 @@ export function Overview({ state }: { state: State; params: Params }) {
           Nothing is held on this machine. A first port, for good:
         </Empty>
       )}
-      <PortMap services={services} listeners={listeners} range={ports} />
+      <PortMap services={claims} range={ports} />
       <Holdings services={services} locks={locks} agents={agents} waiting={waiting} />
       <Timeline
         entries={entries}
-        services={services}
+        services={claims}
         locks={locks}
         coveredSince={coveredSince}
         onNeedHistory={needHistory}
@@ -70,8 +71,19 @@ export function Overview({ state }: { state: State; params: Params }) {
 
 type Figure = { page: PageName; params?: Params; count: number; noun: string; note: string };
 
-function figuresOf({ services, locks, agents, waiting, channels, webhooks }: State): Figure[] {
-  const running = [...services.values()].filter(({ status }) => status === "running").length;
+function figuresOf({
+  services,
+  servers,
+  locks,
+  agents,
+  waiting,
+  channels,
+  webhooks,
+}: State): Figure[] {
+  const running = services
+    .keys()
+    .filter((id) => servers.get(id)?.status === "running")
+    .toArray().length;
   const stale = [...agents.values()].filter(({ status }) => status === "stale").length;
   const kept = channels.reduce((sum, { count }) => sum + count, 0);
   const paused = webhooks.filter(({ paused }) => paused !== null).length;

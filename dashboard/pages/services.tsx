@@ -19,10 +19,10 @@ import { counted, Page } from "../parts/page.tsx";
 import { Table, type Column, type TableOf } from "../parts/table.tsx";
 import { byName } from "../order.ts";
 import { linkTo, type Params } from "../route.ts";
-import type { Claim, State } from "../state.ts";
+import { serverOf, type Claim, type State } from "../state.ts";
 import { Ago, Left } from "../time.tsx";
 
-type Row = { claim: Claim; listener: Listener | undefined };
+type Row = { claim: Claim; status: ServiceStatus; listener: Listener | null };
 
 const tones: Record<ServiceStatus, Tone> = { running: "good", assigned: "idle", stopped: "warn" };
 
@@ -30,7 +30,7 @@ const columns: Column<Row>[] = [
   { head: "Port", isNumber: true, cell: ({ claim }) => <code>{claim.port}</code> },
   {
     head: "Status",
-    cell: ({ claim: { status }, listener }) =>
+    cell: ({ status, listener }) =>
       listener?.stranger ? (
         <Badge tone="bad">stranger</Badge>
       ) : (
@@ -84,24 +84,24 @@ const table: Pick<TableOf<Row>, "keyOf" | "first" | "columns" | "actions" | "det
       </button>
     </>
   ),
-  details: ({ claim, listener }) => <Details claim={claim} listener={listener} />,
+  details: (row) => <Details {...row} />,
 };
 
 export function Services({ state, params }: { state: State; params: Params }) {
-  const { services, listeners } = state;
+  const { services, servers } = state;
   const { q = "", status = "", agent = "", open } = params;
   const rows = useMemo(() => {
     const isMatch = wordMatcher(q);
     return [...services.values()]
-      .map((claim): Row => ({ claim, listener: listeners.get(claim.id) }))
+      .map((claim): Row => ({ claim, ...serverOf(servers, claim.id) }))
       .filter(
-        ({ claim, listener }) =>
-          (status === "" || claim.status === status) &&
+        ({ claim, status: own, listener }) =>
+          (status === "" || own === status) &&
           (agent === "" || claim.agent === agent) &&
           isMatch(claim.id, claim.port, claim.agent, claim.cwd, claim.cmd, listener?.command),
       )
       .sort(byName(({ claim }) => claim.id));
-  }, [services, listeners, q, status, agent]);
+  }, [services, servers, q, status, agent]);
   return (
     <Page
       title="Services"

@@ -1,10 +1,9 @@
 // The port map: a row is a hundred ports, so that its label plus the column is the number.
 
 import { memo, useMemo } from "hono/jsx/dom";
-import type { Listener } from "../../src/contract/entities.ts";
 import type { Range } from "../../src/contract/range.ts";
 import { linkTo } from "../route.ts";
-import type { Claim } from "../state.ts";
+import type { Seen } from "../state.ts";
 import { Figure, Legend, Sideways } from "./figure.tsx";
 import {
   layOutPorts,
@@ -44,13 +43,12 @@ const shapes: Record<PortState, string> = {
 };
 
 type PortMapProps = {
-  services: ReadonlyMap<string, Claim>;
-  listeners: ReadonlyMap<string, Listener>;
+  services: ReadonlyMap<string, Seen>;
   range: Range;
 };
 
-export const PortMap = memo<PortMapProps>(({ services, listeners, range }) => {
-  const marks = useMemo(() => marksOf(services, listeners), [services, listeners]);
+export const PortMap = memo<PortMapProps>(({ services, range }) => {
+  const marks = useMemo(() => marksOf(services), [services]);
   return (
     <Figure
       title="Ports"

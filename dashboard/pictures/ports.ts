@@ -1,8 +1,7 @@
 // Where each claim stands on the port map: a row is a hundred ports, and what nobody has claimed takes next to no room.
 
-import type { Listener } from "../../src/contract/entities.ts";
 import { contains, type Range } from "../../src/contract/range.ts";
-import type { Claim } from "../state.ts";
+import type { Seen } from "../state.ts";
 import { count, grouped, listed } from "./words.ts";
 
 export const portStates = ["running", "assigned", "stopped", "stranger"] as const;
@@ -20,13 +19,10 @@ export type PortRow =
 const perRow = 100;
 
 /** The claims by port. */
-export function marksOf(
-  services: ReadonlyMap<string, Claim>,
-  listeners: ReadonlyMap<string, Listener>,
-): Mark[] {
+export function marksOf(services: ReadonlyMap<string, Seen>): Mark[] {
   return [...services.values()]
-    .map(({ id, port, status, agent }): Mark => {
-      const state = listeners.get(id)?.stranger ? "stranger" : status;
+    .map(({ id, port, status, listener, agent }): Mark => {
+      const state = listener?.stranger ? "stranger" : status;
       return { id, port, state, agent };
     })
     .sort((one, other) => one.port - other.port);

@@ -2,7 +2,7 @@
 // message is a dot.
 
 import type { ActivityEntry } from "../../src/contract/entities.ts";
-import type { Claim, Hold } from "../state.ts";
+import type { Hold, Seen } from "../state.ts";
 
 /** held: it has not ended; forced: somebody freed a lock by force; cleanup: the daemon ended it by itself. */
 export type Ending = "held" | "ended" | "forced" | "cleanup";
@@ -29,7 +29,7 @@ export type Dot = { channel: string; who: string; at: number; preview: string };
 export type Story = { spans: readonly Span[]; dots: readonly Dot[] };
 
 type Held = {
-  services: ReadonlyMap<string, Claim>;
+  services: ReadonlyMap<string, Seen>;
   locks: ReadonlyMap<string, Hold>;
 };
 

@@ -4,7 +4,7 @@ import { memo, useCallback, useEffect, useMemo, useRef, useState } from "hono/js
 import type { ActivityEntry } from "../../src/contract/entities.ts";
 import { useClock } from "../time.tsx";
 import { linkTo } from "../route.ts";
-import type { Claim, Hold } from "../state.ts";
+import type { Hold, Seen } from "../state.ts";
 import { Choice, Figure } from "./figure.tsx";
 import { lastingOf, overlaps } from "./lanes.ts";
 import { Plot } from "./plot.tsx";
@@ -14,7 +14,7 @@ import { askedNothing, askFor, type Window } from "./window.ts";
 import { count, instant, listed } from "./words.ts";
 
 type TimelineProps = {
-  services: ReadonlyMap<string, Claim>;
+  services: ReadonlyMap<string, Seen>;
   locks: ReadonlyMap<string, Hold>;
   entries: readonly ActivityEntry[];
   /** Since when `entries` are without a hole: the log may have been quiet before the oldest. */

@@ -1,6 +1,6 @@
 // What the stream `/events` sends beside the events themselves, by the name that server-sent events give it.
 
-import type { Agent, Channel, Listener, Lock, Service, Webhook } from "./entities.ts";
+import type { Agent, Channel, Lock, Service, Webhook } from "./entities.ts";
 
 /** `snapshot`: the whole state after the event of this id. An event that follows may be in it already. */
 export type Snapshot = {
@@ -14,14 +14,17 @@ export type Snapshot = {
 /** Somebody who stands in line for a lock. */
 export type Waiting = { lock: string; owner: string | null; agent: string | null; since: number };
 
+/** What is seen of a service on its port. */
+export type Server = Pick<Service, "status" | "listener">;
+
 /** `live`: how things stand at this moment that no event tells of. First all of it, then each part that has changed. */
 export type Live = {
   /** Who waits for locks, in the order in which they are served. */
   waiting: Waiting[];
   channels: Channel[];
   webhooks: Webhook[];
-  /** Who listens on the port of a service, by identity. */
-  listeners: Record<string, Listener>;
+  /** How services stand, by identity; one that is left out is assigned, and nothing listens on its port. */
+  servers: Record<string, Server>;
   /** When each agent was last heard from. */
   heard: Record<string, number>;
   /** When each lock frees itself: some are extended for as long as their process lives. */

@@ -92,10 +92,11 @@ function whatIsTold({ world, feeds, courier }: Sources) {
 /** What changes by itself, and takes longer to see. */
 function whatIsSeen({ world }: Sources) {
   return {
-    listeners: Object.fromEntries(
+    servers: Object.fromEntries(
       services
         .list(world, {})
-        .services.flatMap(({ id, listener }) => (listener ? [[id, listener]] : [])),
+        .services.filter(({ status, listener }) => status !== "assigned" || listener !== null)
+        .map(({ id, status, listener }) => [id, { status, listener }]),
     ),
     heard: Object.fromEntries(
       agents.list(world, {}).agents.map(({ id, lastHeartbeatAt }) => [id, lastHeartbeatAt]),
