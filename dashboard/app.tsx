@@ -11,7 +11,6 @@ import { Services } from "./pages/services.tsx";
 import { Webhooks } from "./pages/webhooks.tsx";
 import { Command } from "./parts/copy.tsx";
 import { DialogHost } from "./parts/dialog.tsx";
-import { Notices } from "./parts/notices.tsx";
 import { linkTo, pages, useRoute, type PageName, type Params } from "./route.ts";
 import type { State } from "./state.ts";
 import * as stream from "./stream.ts";
@@ -48,7 +47,6 @@ export function App() {
         <Bar />
         {state.id > 0 && <Content state={state} params={params} />}
       </main>
-      <Notices />
       <DialogHost />
     </>
   );

@@ -30,11 +30,14 @@ const rowKeys: [key: string, does: string][] = [
 ];
 
 export function listenToKeys(): void {
+  document.addEventListener("focusin", noteFocus);
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || isAsking()) return;
     const focused = document.activeElement;
     if (isTyping(focused)) {
-      if (event.key === "Escape") (focused as HTMLElement).blur();
+      if (event.key !== "Escape") return;
+      event.preventDefault(); // A search field would be emptied, and the list not know of it.
+      (focused as HTMLElement).blur();
       return;
     }
     if (press(event.key, focused)) event.preventDefault();
@@ -64,9 +67,8 @@ function press(pressed: string, focused: Element | null): boolean {
 
 /** The row that has the focus, with what is shown below it. */
 function rowOf(focused: Element | null) {
-  const row = focused?.closest("tr");
-  if (!row) return undefined;
-  const main = row.classList.contains("details") ? row.previousElementSibling : row;
+  const main = mainRowOf(focused);
+  if (!main) return undefined;
   const parts = [
     main,
     main?.nextElementSibling?.classList.contains("details") && main.nextElementSibling,
@@ -82,13 +84,34 @@ function rowOf(focused: Element | null) {
   };
 }
 
+/** The row itself, also from what is shown below it. */
+function mainRowOf(focused: Element | null): Element | null {
+  const row = focused?.closest("tr, li") ?? null;
+  return row?.classList.contains("details") ? row.previousElementSibling : row;
+}
+
+/** Where the focus was among the rows: a row that was removed takes it along. */
+let lastAt = 0;
+
 function step(focused: Element | null, by: 1 | -1): void {
-  const rows = [...document.querySelectorAll<HTMLElement>("main [data-row]")];
-  const own = focused?.closest("tr, li")?.querySelector("[data-row]") ?? null;
+  const rows = rowsOfPage();
+  const own = mainRowOf(focused)?.querySelector("[data-row]") ?? null;
   const at = rows.findIndex((row) => row === own);
-  const next = rows[at < 0 ? 0 : at + by];
+  const next = at < 0 ? rows[Math.min(lastAt, rows.length - 1)] : rows[at + by];
   next?.focus();
   next?.scrollIntoView({ block: "nearest" });
+}
+
+function noteFocus({ target }: FocusEvent): void {
+  const own = mainRowOf(target as Element)?.querySelector("[data-row]") ?? null;
+  lastAt = Math.max(
+    0,
+    rowsOfPage().findIndex((row) => row === own),
+  );
+}
+
+function rowsOfPage(): HTMLElement[] {
+  return [...document.querySelectorAll<HTMLElement>("main [data-row]")];
 }
 
 function find(selector: string): HTMLElement | null {

@@ -46,8 +46,8 @@ export type Received =
   | { kind: "snapshot"; snapshot: Snapshot }
   | { kind: "event"; entry: ActivityEntry }
   | { kind: "live"; live: Partial<Live> }
-  /** Older entries, newest first as the log answers them, and all of them since an instant. */
-  | { kind: "history"; entries: readonly ActivityEntry[]; since: number };
+  /** All entries before one and since an instant, newest first as the log answers them. */
+  | { kind: "history"; before: number; since: number; entries: readonly ActivityEntry[] };
 
 /** So many entries are kept in the page; older ones are asked for. */
 export const maxEntries = 5_000;
@@ -94,7 +94,7 @@ export function reduce(state: State, received: Received): State {
     case "live":
       return withLive(state, received.live);
     case "history":
-      return withHistory(state, received.entries, received.since);
+      return withHistory(state, received);
   }
 }
 
@@ -153,11 +153,19 @@ function withLive(
   };
 }
 
-function withHistory(state: State, entries: readonly ActivityEntry[], since: number): State {
-  const before = state.entries[0]?.id ?? state.id + 1;
-  const older = entries.filter(({ id }) => id < before).toReversed();
+/** The id before which older entries go on without a hole. */
+export function firstId({ entries, id }: Pick<State, "entries" | "id">): number {
+  return entries[0]?.id ?? id + 1;
+}
+
+function withHistory(
+  state: State,
+  { before, since, entries }: Extract<Received, { kind: "history" }>,
+): State {
+  // Since it was asked for, a gap has thrown away what it goes before.
+  if (before !== firstId(state)) return state;
   const coveredSince = Math.min(state.coveredSince, since);
-  return { ...state, ...kept([...older, ...state.entries], { coveredSince }) };
+  return { ...state, ...kept([...entries.toReversed(), ...state.entries], { coveredSince }) };
 }
 
 /** What an event changes beside the log. */

@@ -7,7 +7,7 @@ import type { Live, Snapshot } from "../src/contract/feed.ts";
 import { Fault } from "../src/contract/faults.ts";
 import type { OutputOf } from "../src/contract/operations.ts";
 import { call } from "./daemon.ts";
-import { maxEntries, nothing, reduce, type Received } from "./state.ts";
+import { firstId, maxEntries, nothing, reduce, type Received } from "./state.ts";
 import { createValue } from "./value.ts";
 
 /** `refused`: the daemon asks for a session that this browser does not have. */
@@ -54,6 +54,8 @@ export function live(): void {
     });
     on(opened, "snapshot", (snapshot: Snapshot) => {
       receive({ kind: "snapshot", snapshot });
+      generation++;
+      show(); // What is asked for next goes before what is there then.
       void loadHistory();
     });
     on(opened, "message", (entry: ActivityEntry) => receive({ kind: "event", entry }));
@@ -72,30 +74,34 @@ export function live(): void {
   }
 }
 
-let isLoading = false;
+/** Grows with each snapshot: what was asked for before it may go before something else by now. */
+let generation = 0;
+let loadingIn = -1;
 
 /** Asks for what the log has since an instant and the page has not; without one, for the newest page of it. */
 export async function loadHistory(since?: number): Promise<void> {
   const { entries, coveredSince } = state.get();
-  if (isLoading || entries.length >= maxEntries || (since ?? 0) >= coveredSince) return;
-  isLoading = true;
+  const mine = generation;
+  if (loadingIn === mine || entries.length >= maxEntries || (since ?? 0) >= coveredSince) return;
+  loadingIn = mine;
   try {
-    let before = entries[0]?.id;
+    let before = firstId(state.get());
     for (let count = entries.length; count < maxEntries; count += pageSize) {
       const page = await call("activity", {
         limit: pageSize,
-        ...(before !== undefined && { before }),
+        before,
         ...(since !== undefined && { since }),
       });
+      if (generation !== mine) return;
       const last = page.entries.at(-1);
       const isEnd = page.count < pageSize || !last;
       const from = isEnd ? (since ?? 0) : last.timestamp + 1;
-      receive({ kind: "history", entries: page.entries, since: from });
+      receive({ kind: "history", before, since: from, entries: page.entries });
       if (isEnd || since === undefined) return;
       before = last.id;
     }
   } finally {
-    isLoading = false;
+    if (loadingIn === mine) loadingIn = -1;
   }
 }
 

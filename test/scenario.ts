@@ -47,7 +47,7 @@ export function makeSide(world: TestWorld = makeWorld(), transport: "socket" | "
   const report = (error: unknown) => void world.reported.push(error);
   const courier = createCourier(world, (...delivery) => post.send(...delivery), report);
   const live = createLive({ world, feeds, courier }, report);
-  world.journal.watch({ landed: live.touch, undone: () => {} });
+  world.journal.watch({ landed: live.touch, undone: live.touch });
   const daemon: Daemon = {
     world,
     build,

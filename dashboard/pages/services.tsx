@@ -195,8 +195,8 @@ function Urls({ urls }: { urls: Record<string, string> }) {
   );
 }
 
-/** How long a check waits for a service to answer. */
-const checkMs = 3_000;
+/** How long a check waits for a service to answer. Browsers repeat by themselves what is answered with 408, once or twice. */
+const checkMs = 1_000;
 
 /** A check that is made when somebody asks for it: by the same rule as `port-daddy wait`. */
 function Health({ claim: { id, health } }: { claim: Claim }) {

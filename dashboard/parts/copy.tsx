@@ -14,7 +14,12 @@ export function Command({ text }: { text: string }) {
 
 export function Copy({ text, label = "Copy" }: { text: string; label?: string }) {
   return (
-    <button type="button" data-key="c" aria-label={`Copy ${text}`} onClick={() => void copy(text)}>
+    <button
+      type="button"
+      data-key="c"
+      aria-label={`${label} ${text}`}
+      onClick={() => void copy(text)}
+    >
       {label}
     </button>
   );

@@ -2,6 +2,7 @@
 
 import { useEffect, useRef, type Child } from "hono/jsx/dom";
 import { createValue } from "../value.ts";
+import { Notices } from "./notices.tsx";
 
 export type Dialog = {
   title: string;
@@ -23,10 +24,10 @@ export function isAsking(): boolean {
   return shown.get() !== undefined;
 }
 
-/** Where the dialog appears; there once in the page. */
+/** Where the dialog appears; there once in the page. What lies behind one cannot be reached, so notices stand in it. */
 export function DialogHost() {
   const dialog = shown.use();
-  return dialog ? <Shown dialog={dialog} /> : <></>;
+  return dialog ? <Shown dialog={dialog} /> : <Notices />;
 }
 
 function Shown({ dialog }: { dialog: Dialog }) {
@@ -60,6 +61,7 @@ function Shown({ dialog }: { dialog: Dialog }) {
           )}
         </div>
       </form>
+      <Notices />
     </dialog>
   );
 }

@@ -54,10 +54,15 @@ export function assetFor(pathname: string, requested: Headers): Response | undef
   const suffix = encodings.find(([encoding]) => accepted.has(encoding))?.[1] ?? "";
   const file = files.get(name + suffix) ?? files.get(name);
   if (!file || !(path.extname(name) in types)) return undefined;
-  const isKnown = requested.get("if-none-match")?.split(/, */).includes(file.headers["ETag"]!);
-  return isKnown
+  return isKnown(requested.get("if-none-match") ?? "", file)
     ? new Response(null, { status: 304, headers: file.headers })
     : new Response(file.bytes, { headers: file.headers });
+}
+
+/** Whether an If-None-Match names what we have (RFC 9110 13.1.2); whoever compresses on the way makes a tag a weak one. */
+function isKnown(header: string, { headers }: Asset): boolean {
+  const tags = header.split(",").map((tag) => tag.trim().replace(/^W\//, ""));
+  return tags.includes(headers["ETag"]!) || tags.includes("*");
 }
 
 function readFiles(): Map<string, Asset> {

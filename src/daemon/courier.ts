@@ -17,7 +17,7 @@ export type Courier = {
   start(): void;
   /** Sends a test at once, beside the line; one that arrives resumes a webhook that is paused. */
   test(id: string, caller: Caller): Promise<Delivery>;
-  /** How many attempts were made for each webhook so far. */
+  /** How many attempts were made for each webhook since the daemon started. */
   attempts(): Record<string, number>;
   /** Stops; what is not sent by then goes out after the next start. */
   stop(withinMs: number): Promise<void>;
@@ -147,7 +147,12 @@ export function createCourier(world: World, send: Send, report: (error: unknown)
 
   return {
     start: look,
-    attempts: () => Object.fromEntries(attempts),
+    attempts: () =>
+      Object.fromEntries(
+        world.webhooks
+          .all()
+          .flatMap(({ id }) => (attempts.has(id) ? [[id, attempts.get(id)!]] : [])),
+      ),
     async test(id, caller) {
       const row = webhooks.getRow(world, id);
       const delivery = deliveries.ofTest(world, row, caller);

@@ -137,7 +137,7 @@ async function open(config: Config, log: Log, undo: (() => unknown)[]): Promise<
   const feeds = createFeeds(world);
   const courier = createCourier(world, createSend(targetRules, clock.now), log.failure);
   const live = createLive({ world, feeds, courier }, log.failure);
-  world.journal.watch({ landed: live.touch, undone: () => {} });
+  world.journal.watch({ landed: live.touch, undone: live.touch });
   let stopTimers = () => {};
   const daemon: Daemon = {
     world,

@@ -47,8 +47,8 @@ export function endAll(world: World, rows: Row[], reason: ReleaseReason): void {
 
 /** Ends one claim and records why. Its port stays remembered. */
 export function end(world: World, row: Row, reason: ReleaseReason, caller: Caller): void {
-  const { id, port, seenPid, seenMark } = row;
+  const { id, port, seenPid: pid, seenMark: mark, claimer } = row;
   world.db.query("DELETE FROM services WHERE id = ?").run(id);
-  ports.markReleased(world, id, { pid: seenPid, mark: seenMark });
+  ports.markReleased(world, id, pid !== null && mark !== null ? { pid, mark, claimer } : undefined);
   world.journal.record("service.release", id, caller.actor, { port, reason });
 }

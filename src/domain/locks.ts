@@ -78,7 +78,8 @@ export function release(
 ): { released: boolean; lock: Lock } {
   // Also where its process has died: whoever gives it back then, as the command that ran it, does so by right.
   const row = findCurrent(world, name) ?? notHeld(world, name);
-  if (!force) requireOwner(row, ownerOf({ owner }, caller), fence);
+  // By force, one need not be the holder; but a fence that is given says from whom the lock is taken.
+  requireOwner(row, force ? row.owner : ownerOf({ owner }, caller), fence);
   world.journal.commit(() => free(world, row, force ? "forced" : "released", caller));
   return { released: true, lock: toLock(world, row) };
 }

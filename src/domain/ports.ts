@@ -15,14 +15,14 @@ import type { World } from "../world.ts";
 export type Wish = { port?: number; range?: string };
 export type Choice = {
   port: number;
-  /** Whether the identity's own server, which has outlived an earlier claim, listens on it. */
-  isServed?: true;
+  /** The identity's own server, where that has outlived an earlier claim and listens on it. */
+  server?: Server;
   movedFrom?: Moved;
   warning?: string;
 };
 
-/** The process that serves a claim, and what tells it from a later one of the same number. */
-export type Server = { pid: number | null; mark: string | null };
+/** The process that serves a claim, what tells it from a later one of the same number, and who claimed for it. */
+export type Server = { pid: number; mark: string; claimer: string | null };
 
 /** "Bad ports" of the Fetch standard: no browser connects to them (https://fetch.spec.whatwg.org/#port-blocking). */
 const badPorts: ReadonlySet<number> = new Set([
@@ -54,7 +54,8 @@ export function remember(world: World, id: string, port: number): void {
     .query(
       `INSERT INTO port_memory (id, port) VALUES (?, ?)
        ON CONFLICT (id) DO UPDATE SET
-         port = excluded.port, released_at = NULL, server_pid = NULL, server_mark = NULL`,
+         port = excluded.port, released_at = NULL,
+         server_pid = NULL, server_mark = NULL, server_claimer = NULL`,
     )
     .run(id, port);
   world.rememberedPorts.add(port);
@@ -62,10 +63,12 @@ export function remember(world: World, id: string, port: number): void {
 }
 
 /** Marks the identity's port as released now. It stays remembered, with the process that serves it. */
-export function markReleased(world: World, id: string, { pid, mark }: Server): void {
+export function markReleased(world: World, id: string, server: Server | undefined): void {
   world.db
-    .query("UPDATE port_memory SET released_at = ?, server_pid = ?, server_mark = ? WHERE id = ?")
-    .run(world.clock.now(), pid, mark, id);
+    .query(
+      `UPDATE port_memory SET released_at = ?, server_pid = ?, server_mark = ?, server_claimer = ? WHERE id = ?`,
+    )
+    .run(world.clock.now(), server?.pid ?? null, server?.mark ?? null, server?.claimer ?? null, id);
 }
 
 /** Why a port is never given out unasked; `null` where it may be. */
@@ -117,15 +120,15 @@ function requested(world: World, id: string, port: number): Choice {
   const owner = claimant(world, port);
   if (owner !== undefined && owner !== id) throw heldByIdentity(port, owner);
   const obstacle = world.probe.obstacle(port);
-  const isServed = obstacle === "in_use" && isOwnServer(world, id, port);
-  if (obstacle === "in_use" && !isServed) throw heldByProcess(world, id, port);
+  const server = obstacle === "in_use" ? findOwnServer(world, id, port) : undefined;
+  if (obstacle === "in_use" && !server) throw heldByProcess(world, id, port);
   if (obstacle === "not_permitted") {
     throw new Fault("invalid_input", `Port ${port} is not permitted to this user`, {
       details: { field: "port" },
       hint: `let one be chosen: port-daddy claim ${id}`,
     });
   }
-  return { ...withWarning(port), ...(isServed && { isServed }) };
+  return { ...withWarning(port), ...(server && { server }) };
 }
 
 function withWarning(port: number): Choice {
@@ -134,15 +137,18 @@ function withWarning(port: number): Choice {
     : { port };
 }
 
-/** Whether what listens on a port is the very process that served this identity there when its claim ended. */
-function isOwnServer(world: World, id: string, port: number): boolean {
-  const { server_pid: pid, server_mark: mark } = (world.db
-    .query("SELECT server_pid, server_mark FROM port_memory WHERE id = ? AND port = ?")
-    .get(id, port) ?? {}) as { server_pid?: number | null; server_mark?: string | null };
-  if (typeof pid !== "number" || typeof mark !== "string") return false;
-  return world.probe
+/** The very process that served this identity there when its claim ended, if that listens on the port still. */
+function findOwnServer(world: World, id: string, port: number): Server | undefined {
+  const server = world.db
+    .query(
+      `SELECT server_pid AS pid, server_mark AS mark, server_claimer AS claimer FROM port_memory
+       WHERE id = ? AND port = ? AND server_pid IS NOT NULL AND server_mark IS NOT NULL`,
+    )
+    .get(id, port) as Server | null;
+  const isThere = world.probe
     .listenersOn(port)
-    .some(({ process, birthmark }) => process.pid === pid && birthmark === mark);
+    .some(({ process, birthmark }) => process.pid === server?.pid && birthmark === server?.mark);
+  return server && isThere ? server : undefined;
 }
 
 function heldByIdentity(port: number, owner: string): Fault {

@@ -147,7 +147,7 @@ export function count(world: World): number {
 function begin(world: World, input: InputOf<"claim">, caller: Caller): Claimed {
   const agent = input.agent ?? caller.agent ?? null;
   requireRoom(world, agent, "services");
-  const { isServed, ...choice } = choose(world, input);
+  const { server, ...choice } = choose(world, input);
   const now = world.clock.now();
   const row: Row = {
     id: input.id,
@@ -156,6 +156,11 @@ function begin(world: World, input: InputOf<"claim">, caller: Caller): Claimed {
     createdAt: now,
     ...given(world, input),
     agent,
+    // It has been there all along, so it has not started.
+    ...(server && {
+      ...{ seenPid: server.pid, seenMark: server.mark, seenAt: now },
+      claimer: server.claimer,
+    }),
     port: choice.port,
     lastSeenAt: now,
   };
@@ -166,7 +171,7 @@ function begin(world: World, input: InputOf<"claim">, caller: Caller): Claimed {
     world,
     row,
     input.urls ?? {},
-    isServed ? undefined : { status: "assigned", listener: null },
+    server ? undefined : { status: "assigned", listener: null },
   );
   return { ...service, existing: false, ...choice };
 }
@@ -263,7 +268,7 @@ function move(world: World, held: Row, input: InputOf<"claim">): ports.Choice {
     );
   }
   const movedFrom: Moved = { port: held.port, reason: "requested", holder: null };
-  const { isServed: _, ...choice } = choose(world, input);
+  const { server: _, ...choice } = choose(world, input);
   return { ...choice, movedFrom };
 }
 

@@ -63,7 +63,8 @@ export const migrations: readonly string[] = [
     released_at INTEGER,
     -- The process that served it then, if any: while that listens, the port is in use by nobody else.
     server_pid  INTEGER,
-    server_mark TEXT
+    server_mark TEXT,
+    server_claimer TEXT
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX port_memory_by_port ON port_memory (port);
   CREATE INDEX port_memory_by_release ON port_memory (released_at, port) WHERE released_at IS NOT NULL;

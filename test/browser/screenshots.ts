@@ -49,7 +49,7 @@ async function fill(home: Home, services: number): Promise<void> {
     const payload = { build: n, status: n % 3 === 0 ? "failed" : "ready", port: 3100 + n };
     await post(`/msg/${["build:done", "review:api", "errors"][n % 3]}`, { payload }, "tester");
   }
-  const url = "https://hooks.example.com/port-daddy";
+  const url = "https://hooks.invalid/port-daddy";
   await post("/webhooks", {
     url,
     events: ["service.*", "lock.release"],

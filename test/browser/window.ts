@@ -1,7 +1,7 @@
 // The dashboard of a daemon, in a window of a real browser.
 
 import { expect } from "bun:test";
-import type { Browser, BrowserContextOptions, Page } from "playwright-core";
+import type { Browser, BrowserContextOptions, Locator, Page } from "playwright-core";
 import type { Home } from "../home.ts";
 
 export type Window = {
@@ -12,6 +12,9 @@ export type Window = {
   complaints: string[];
   [Symbol.asyncDispose](): Promise<void>;
 };
+
+/** How long a test waits for one thing: at its own limit, bun would end the browser for all that follow. */
+export const waitMs = 10_000;
 
 /** Opens the dashboard at a hash such as `#/services?q=shop`, and returns when it is live. */
 export async function openWindow(
@@ -48,4 +51,61 @@ export function rowOf(page: Page, name: string) {
 /** Fails where the page has complained of anything. */
 export function expectNoComplaints({ complaints }: Window): void {
   expect(complaints).toEqual([]);
+}
+
+/** What a page is told by its streams from here on, as the browser itself sees it; a reload shows the beginning. */
+export async function overhear(page: Page): Promise<{ event: string; data: string }[]> {
+  const told: { event: string; data: string }[] = [];
+  const session = await page.context().newCDPSession(page);
+  session.on("Network.eventSourceMessageReceived", ({ eventName, data }) =>
+    told.push({ event: eventName, data }),
+  );
+  await session.send("Network.enable");
+  return told;
+}
+
+/** What the opened row says under a name. */
+export function factOf(page: Page, name: string) {
+  return page
+    .locator(".facts > div")
+    .filter({ has: page.locator(`dt:text-is("${name}")`) })
+    .locator("dd");
+}
+
+/** What the page says of something that was done, or could not be. */
+export function noticeOf(page: Page, text: string) {
+  return page.locator(".notice").filter({ hasText: text });
+}
+
+/** The name of what has the keyboard, as `button: Release myapp:api`. */
+export function focusOf(page: Page): Promise<string> {
+  return page.evaluate(() => {
+    const focused = document.activeElement!;
+    const name = focused.getAttribute("aria-label") ?? focused.textContent;
+    return `${focused.localName}: ${focused === document.body ? "" : name}`;
+  });
+}
+
+/** What the row of this name says under a heading. */
+export function cellOf(page: Page, name: string, head: string) {
+  return rowOf(page, name).locator(`[data-head="${head}"]`);
+}
+
+/** Returns when an element says this. */
+export async function says(locator: Locator, text: string | RegExp): Promise<void> {
+  const matching = locator.filter({ hasText: text });
+  await matching.first().waitFor();
+}
+
+/** What the daemon answers to a POST that it must accept. */
+export async function made(
+  home: Home,
+  path: string,
+  body: unknown,
+  headers: Record<string, string> = {},
+): Promise<any> {
+  const response = await home.fetch(path, { method: "POST", headers, body: JSON.stringify(body) });
+  const text = await response.text();
+  expect(response.status, `${path}: ${text}`).toBe(200);
+  return JSON.parse(text);
 }

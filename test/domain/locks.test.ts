@@ -148,7 +148,11 @@ test("a late unlock or extension with its own fence leaves the next lock of that
 test("force frees a lock whoever has it, and is logged as such under who did it", () => {
   const world = makeWorld();
   locks.acquire(world, { name: "db" }, ada);
-  locks.release(world, { name: "db", force: true, fence: 99 }, bob);
+  // A fence says from whom it is to be taken: somebody else may have it by now.
+  expect(
+    refused(() => locks.release(world, { name: "db", force: true, fence: 99 }, bob)).code,
+  ).toBe("not_owner");
+  locks.release(world, { name: "db", force: true, fence: 1 }, bob);
   expect(locks.get(world, { name: "db" }).held).toBe(false);
   expect(world.journal.since(1)).toMatchObject([
     {
