@@ -307,11 +307,64 @@ export function homeDirectory(env: Environment = process.env): string {
   return env["HOME"] || os().homedir();
 }
 
+/** The directories in which a shell looks for programs, first to last. */
+export function searchPath(env: Environment = process.env): string[] {
+  // The empty one is the current directory (POSIX XBD 8.3).
+  return (env["PATH"] ?? "").split(":").map((directory) => directory || ".");
+}
+
+/** The variables by which programs of this shell go through a proxy, and the hosts that all of them spare. */
+export function proxies(env: Environment = process.env): { variables: string[]; spared: string[] } {
+  const names = [
+    "http_proxy",
+    "HTTP_PROXY",
+    "https_proxy",
+    "HTTPS_PROXY",
+    "all_proxy",
+    "ALL_PROXY",
+  ];
+  const spared = env["no_proxy"] || env["NO_PROXY"] || "";
+  return {
+    variables: names.filter((name) => env[name]),
+    spared: spared.split(/[\s,]+/).filter(Boolean),
+  };
+}
+
 /** Whether the user asked for colour or for none (https://no-color.org); `undefined` where nothing was said. */
 export function colourWish(env: Environment = process.env): boolean | undefined {
   if (env["NO_COLOR"]) return false;
   if (env["FORCE_COLOR"]) return env["FORCE_COLOR"] !== "0";
   return env["TERM"] === "dumb" ? false : undefined;
+}
+
+/** Where a user's programs keep what the user may edit (XDG Base Directory Specification). */
+export function configDirectory(env: Environment = process.env): string {
+  const named = env["XDG_CONFIG_HOME"];
+  return named !== undefined && path.isAbsolute(named)
+    ? named
+    : path.join(homeDirectory(env), ".config");
+}
+
+/** The settings of a daemon that somebody set, and its state directory. */
+export function daemonSettings(
+  { explicit, home }: Config,
+  env: Environment = process.env,
+): Record<string, string> {
+  const ofShell: SettingName[] = [
+    "PORT_DADDY_AGENT",
+    "PORT_DADDY_OWNER",
+    "PORT_DADDY_URL",
+    "PORT_DADDY_NO_AUTOSTART",
+  ];
+  const set = [...explicit].filter((name) => !ofShell.includes(name) && env[name] !== undefined);
+  // The daemon's directory is not ours, so a relative path would lead it elsewhere.
+  return { ...Object.fromEntries(set.map((name) => [name, env[name]!])), PORT_DADDY_HOME: home };
+}
+
+/** The settings that must not be shown. */
+export function isSecret(name: string): boolean {
+  const { field } = (settings as Record<string, Setting<any>>)[name] ?? {};
+  return field?.isSecret === true;
 }
 
 /**
@@ -322,12 +375,6 @@ export function daemonEnvironment(
   config: Config,
   env: Environment = process.env,
 ): Record<string, string> {
-  const ofShell = [
-    "PORT_DADDY_AGENT",
-    "PORT_DADDY_OWNER",
-    "PORT_DADDY_URL",
-    "PORT_DADDY_NO_AUTOSTART",
-  ];
   const kept = [
     "HOME",
     "PATH",
@@ -340,10 +387,23 @@ export function daemonEnvironment(
     "XDG_STATE_HOME",
     "XDG_RUNTIME_DIR",
   ];
-  const names = [...kept, ...config.explicit].filter((name) => !ofShell.includes(name));
-  const values = names.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]]));
-  // The daemon's directory is not ours, so a relative path would lead it elsewhere.
-  return { ...Object.fromEntries(values), PORT_DADDY_HOME: config.home };
+  const values = kept.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]]));
+  return { ...Object.fromEntries(values), ...daemonSettings(config, env) };
+}
+
+/**
+ * What a question to the user's service manager is asked with. It is found by the runtime directory, which a login
+ * sets, and cron, su and many a coding agent's shell do not.
+ */
+export function managerEnvironment(uid: number, env: Environment = process.env): Environment {
+  return { ...env, XDG_RUNTIME_DIR: env["XDG_RUNTIME_DIR"] || `/run/user/${uid}` };
+}
+
+/** Where a service manager wants to hear from its service (man 3 sd_notify); nothing that we start hears of it. */
+export function takeNotifySocket(env: Environment = process.env): string | undefined {
+  const socket = env["NOTIFY_SOCKET"] || undefined;
+  delete env["NOTIFY_SOCKET"];
+  return socket;
 }
 
 /** What a program that a command runs gets: everything that the command has, and more. */

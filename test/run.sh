@@ -11,11 +11,13 @@ if [ ! -x "$bun" ] || [ -n "$(find package-lock.json -newer node_modules/.packag
 fi
 "$bun" --version >/dev/null 2>&1 || node node_modules/bun/install.js
 
-# The browser and the shells that tests run for real, from Debian's packages; without one its tests count as skipped.
+# What tests run for real, from Debian's packages: browser, shells, service manager. Without one its tests count as
+# skipped.
 missing=
-for program in chromium fish zsh jq; do
+for program in chromium fish zsh jq python3 dbus-daemon; do
   command -v "$program" >/dev/null 2>&1 || missing="$missing $program"
 done
+command -v systemctl >/dev/null 2>&1 || missing="$missing systemd"
 if [ -n "$missing" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
   # shellcheck disable=SC2086 # One word a package.
   apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $missing >/dev/null ||

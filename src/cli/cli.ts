@@ -7,6 +7,7 @@ import { callerId } from "../system/caller.ts";
 import { commands } from "./commands/index.ts";
 import type { Context } from "./command.ts";
 import * as help from "./help.ts";
+import { hidden } from "./hidden.ts";
 import { parse, wantsJson } from "./parse.ts";
 import { toJson, plain } from "./render.ts";
 import { NotStarted } from "./program.ts";
@@ -38,6 +39,11 @@ async function run(
 ): Promise<number> {
   if (words.length === 1 && /^(-v|--version)$/.test(words[0]!))
     return said(terminal, `port-daddy ${build.version}`);
+  const internal = hidden.get(words[0]);
+  if (internal) {
+    await internal(words.slice(1), terminal);
+    return 0;
+  }
   if (words[0] === "help") return run([...words.slice(1), "--help"], terminal, runDaemon);
   const { command, family, args, program, flags, helpFor } = parse(words, commands);
   if (!command && family.length > 0) return said(terminal, help.forFamily(family, terminal.paint));

@@ -22,6 +22,10 @@ export type Context = {
   runDaemon: (onReady: (version: Version, notices: string[]) => void) => Promise<void>;
 };
 
+/** What has names that a shell can complete, in the words of the commands that list them. */
+export type Noun =
+  "services" | "ports" | "environments" | "locks" | "channels" | "agents" | "webhooks";
+
 /** The flags that every command takes. */
 export const commonFlags = {
   json: boolean({ summary: "Output as JSON" }),
@@ -45,6 +49,8 @@ export type Command<F extends Shape = Shape> = {
   aliases?: string[];
   /** What follows the name, as in `<id> [...]`. */
   args?: string;
+  /** What completion offers for them: the names of things, or these words. */
+  argsOf?: Noun | readonly string[];
   /** Whether what stands after `--` is a program that it runs. */
   program?: "required" | "optional";
   group: (typeof groups)[number];

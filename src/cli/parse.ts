@@ -17,7 +17,7 @@ export type Parsed = Invocation<Shape> & {
 };
 
 type Flag = FlagForm & { name: string; field: Field<unknown> };
-type Flags = ReadonlyMap<string, Flag>;
+export type Flags = ReadonlyMap<string, Flag>;
 
 /**
  * Finds the command in the words and reads its flags by their fields. Throws `invalid_input` for an unknown command or
@@ -46,7 +46,7 @@ export function parse(words: string[], commands: readonly Command[]): Parsed {
 }
 
 /** The words of a command, and those of the program that it runs. */
-function apart(
+export function apart(
   words: string[],
   command: Command | undefined,
 ): { own: string[]; program: string[] } {
@@ -75,8 +75,11 @@ export function wantsJson(words: string[], commands: readonly Command[]): boolea
 
 type Split = { command: Command | undefined; family: readonly Command[]; rest: string[] };
 
-/** The command is the first word that is not a flag, or the first two; flags of every command may stand before it. */
-function split(words: string[], commands: readonly Command[]): Split {
+/**
+ * The command is the first word that is not a flag, or the first two; flags of every command may stand before it.
+ * Throws `invalid_input` for one that there is not.
+ */
+export function split(words: string[], commands: readonly Command[]): Split {
   const index = words.findIndex((word) => !word.startsWith("-"));
   if (index < 0) return { command: undefined, family: [], rest: words };
   const [name, rest] = [words[index]!, words.toSpliced(index, 1)];
@@ -104,7 +107,7 @@ function isNamed(command: Command, name: string | undefined): boolean {
 }
 
 /** The flags of a command by the word they are written with. */
-function flagsOf(command: Command | undefined): Flags {
+export function flagsOf(command: Command | undefined): Flags {
   const fields: Shape = { ...command?.flags, ...commonFlags };
   return new Map(
     Object.entries(fields).map(([name, field]) => [

@@ -102,7 +102,9 @@ function warnOfDifferences({ config, terminal }: Side, answer: ReadHeader): void
   const difference = differenceOf(config, answer);
   if (difference === undefined || !mayWarn(config)) return;
   terminal.err(`warning: ${difference}`);
-  terminal.err("hint: to put this one in force: port-daddy restart");
+  // A service starts with the settings that it was installed with.
+  const verb = fs.existsSync(paths.startReport(config.home)) ? "install" : "restart";
+  terminal.err(`hint: to put this one in force: port-daddy ${verb}`);
 }
 
 /** In one clause, how the daemon differs from this binary and from what this shell sets. */

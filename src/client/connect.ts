@@ -48,21 +48,51 @@ export async function findDaemon(config: Config): Promise<Version | undefined> {
 
 /**
  * Starts the daemon of the state directory and returns when it serves. Where another command is starting it, or one is
- * just ending, waits for that; `notice` is told what the daemon has to say of its start. Throws what kept it from it.
+ * just ending, waits for that; `notice` is told what there is to say of its start. Throws what kept it from it.
  */
-export async function startDaemon(
+export async function startDaemon(config: Config, notice: Notice): Promise<Version> {
+  return underStartLock(config, () => startAlone(config, notice));
+}
+
+type Notice = (text: string) => void;
+
+/**
+ * Stops the daemon and does some work, `start` perhaps a part of it: whoever waits for a daemon meanwhile gets the one
+ * that is there afterwards.
+ */
+export async function whileStopped<T>(
   config: Config,
-  notice: (text: string) => void,
-): Promise<Version> {
+  notice: Notice,
+  work: (stopped: Version | undefined, start: () => Promise<Version>) => Promise<T>,
+): Promise<T> {
+  return underStartLock(config, async () =>
+    work(await stopDaemon(config), () => startAlone(config, notice)),
+  );
+}
+
+/** Does what nobody else may do at the same time: start the daemon, or settle how it is started. */
+async function underStartLock<T>(config: Config, work: () => Promise<T>): Promise<T> {
   paths.makeHome(config.home);
-  for await (const leftMs of until(startDeadlineMs)) {
+  for await (const _ of until(startDeadlineMs)) {
     const lock = tryLock(paths.startLock(config.home));
     if (!lock) continue;
     try {
+      return await work();
+    } finally {
+      lock.free();
+    }
+  }
+  throw silentDaemon(config);
+}
+
+async function startAlone(config: Config, notice: Notice): Promise<Version> {
+  for await (const leftMs of until(startDeadlineMs)) {
+    try {
       const found = await findDaemon(config);
       if (found) return found;
-      if (!isLocked(paths.daemonLock(config.home)))
-        return await spawnDaemon(config, leftMs, notice);
+      if (isLocked(paths.daemonLock(config.home))) continue;
+      const version = await launch(config, leftMs, notice);
+      if (version) return version;
     } catch (error) {
       // One whose starter was killed has come first, and will serve in a moment.
       if (
@@ -71,11 +101,33 @@ export async function startDaemon(
         error.details["home"] !== config.home
       )
         throw error;
-    } finally {
-      lock.free();
     }
   }
   throw silentDaemon(config);
+}
+
+/**
+ * By the service manager, where the daemon is installed there and it can be asked; else by ourselves. `undefined` where
+ * the manager has it started and it has not said a word yet.
+ */
+async function launch(
+  config: Config,
+  withinMs: number,
+  notice: Notice,
+): Promise<Version | undefined> {
+  const service = await import("./service.ts");
+  const manager = await service.reach(config, notice);
+  const first = manager
+    ? await service.start(manager, config, withinMs, notice)
+    : await spawnDaemon(config, withinMs);
+  if (first === undefined) {
+    if (manager) return undefined;
+    throw silentDaemon(config);
+  }
+  const said = JSON.parse(first) as FaultBody | { version: Version; notices: string[] };
+  if ("error" in said) throw manager ? service.faultOf(said) : Fault.fromBody(said, 0);
+  said.notices.forEach(notice);
+  return said.version;
 }
 
 /**
@@ -83,8 +135,11 @@ export async function startDaemon(
  * Throws `timed_out` where it does not end, or does not even answer.
  */
 export async function stopDaemon(config: Config): Promise<Version | undefined> {
+  const service = await import("./service.ts");
+  // Before a look whether there is one: it may be about to start one that failed again.
+  const stopped = await service.stop(config, () => findDaemon(config));
   const version = await findOrMiss(config);
-  if (!version) return undefined;
+  if (!version) return stopped;
   try {
     await clientOf(config).call("shutdown", {});
   } catch (error) {
@@ -129,11 +184,8 @@ function silentDaemon({ home }: Config): Fault {
   });
 }
 
-async function spawnDaemon(
-  config: Config,
-  withinMs: number,
-  notice: (text: string) => void,
-): Promise<Version> {
+/** Starts a daemon that outlives us. Returns what it says of its start; nothing where it does not say it in time. */
+async function spawnDaemon(config: Config, withinMs: number): Promise<string | undefined> {
   const log = paths.openToAppend(paths.logFile(config.home));
   const daemon = Bun.spawn([...ownCommand(), "daemon", "--json"], {
     detached: true,
@@ -148,21 +200,18 @@ async function spawnDaemon(
   daemon.unref();
   if (first === undefined) {
     daemon.kill("SIGKILL");
-    throw silentDaemon(config);
+    return undefined;
   }
   if (first === "") {
     throw new Fault("unavailable", "The daemon ended before it could serve", {
       hint: "see why: port-daddy logs",
     });
   }
-  const said = JSON.parse(first) as FaultBody | { version: Version; notices: string[] };
-  if ("error" in said) throw Fault.fromBody(said, 0);
-  said.notices.forEach(notice);
-  return said.version;
+  return first;
 }
 
 /** How this program is run again: the binary, or its sources by the same Bun. */
-function ownCommand(): string[] {
+export function ownCommand(): string[] {
   return Bun.isStandaloneExecutable ? [process.execPath] : [process.execPath, Bun.main];
 }
 

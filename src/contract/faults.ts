@@ -2,6 +2,11 @@
 
 export const faults = {
   internal: { status: 500, exit: 1, summary: "Unexpected; the log of the daemon says more" },
+  unsupported: {
+    status: 501,
+    exit: 1,
+    summary: "This machine cannot do it; the hint says what to do instead",
+  },
   invalid_input: {
     status: 400,
     exit: 2,

@@ -1,9 +1,10 @@
 // The daemon as a process: from its start to its end.
 
-import type { Config } from "../config.ts";
+import { takeNotifySocket, type Config } from "../config.ts";
 import type { OutputOf } from "../contract/operations.ts";
-import { start } from "./daemon.ts";
+import { start, type Daemon } from "./daemon.ts";
 import { version } from "./handlers.ts";
+import { notify } from "./notify.ts";
 
 /**
  * Runs the daemon until a signal or a request stops it; `onReady` is told what is in force once it serves.
@@ -13,6 +14,7 @@ export async function run(
   config: Config,
   onReady: (version: OutputOf<"version">, notices: string[]) => void,
 ): Promise<void> {
+  const manager = takeNotifySocket();
   const daemon = await start(config);
   for (const signal of ["SIGTERM", "SIGINT"] as const)
     process.on(signal, () => daemon.stop(signal));
@@ -31,6 +33,21 @@ export async function run(
   } catch (error) {
     daemon.log.info(`whoever started this has gone: ${String(error)}`);
   }
+  if (manager !== undefined) report(daemon, manager);
   await daemon.stopped;
   if (failure) throw failure.error;
+}
+
+/** Lets the service manager know when whoever waits for us may go on, and when we begin to end. */
+function report({ port, log, stopping }: Daemon, manager: string): void {
+  function tell(message: string): void {
+    try {
+      notify(manager, message);
+    } catch (error) {
+      log.warn((error as Error).message); // Its own deadline decides what becomes of that.
+    }
+  }
+  const api = port === undefined ? "its socket alone" : `http://localhost:${port}`;
+  tell(`READY=1\nSTATUS=Serving ${api}`);
+  stopping.addEventListener("abort", () => tell("STOPPING=1\nSTATUS=Stopping"));
 }

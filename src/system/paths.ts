@@ -11,6 +11,8 @@ export const databaseFile = (home: string) => path.join(home, "port-daddy.db");
 export const logFile = (home: string) => path.join(home, "daemon.log");
 /** The high-water marks of fences and message ids. */
 export const sequencesFile = (home: string) => path.join(home, "sequences.json");
+/** What a daemon that a service manager started said of its start: one line of JSON. There is none without a service. */
+export const startReport = (home: string) => path.join(home, "service.json");
 /** Held by the one daemon of a state directory. */
 export const daemonLock = (home: string) => path.join(home, "daemon.lock");
 /** Held by the command that is starting it, so that one does however many need it. */

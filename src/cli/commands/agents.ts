@@ -25,6 +25,7 @@ function registration() {
 export const register = command({
   name: "agent register",
   args: "<id>",
+  argsOf: "agents",
   group: "Agents",
   summary: "Register an agent, which lives as long as the process behind it",
   flags: registration,
@@ -45,6 +46,7 @@ export const register = command({
 export const heartbeat = command({
   name: "agent heartbeat",
   args: "[id]",
+  argsOf: "agents",
   group: "Agents",
   summary: operations.heartbeat.summary,
   flags: () => ({}),
@@ -59,6 +61,7 @@ export const heartbeat = command({
 export const unregister = command({
   name: "agent unregister",
   args: "[id]",
+  argsOf: "agents",
   group: "Agents",
   summary: operations.unregisterAgent.summary,
   flags: () => ({}),
@@ -77,6 +80,7 @@ export const unregister = command({
 export const show = command({
   name: "agent show",
   args: "[id]",
+  argsOf: "agents",
   group: "Agents",
   summary: operations.agent.summary,
   flags: () => ({}),
@@ -92,6 +96,7 @@ export const show = command({
 export const run = command({
   name: "agent run",
   args: "<id>",
+  argsOf: "agents",
   program: "required",
   group: "Agents",
   summary: "Run a command as a registered agent",

@@ -144,14 +144,14 @@ export const daemon = command({
   },
 });
 
-type Narration = { json?: boolean | undefined; quiet?: boolean | undefined };
+export type Narration = { json?: boolean | undefined; quiet?: boolean | undefined };
 
-function warn(notice: string, { terminal }: Context): void {
+export function warn(notice: string, { terminal }: Context): void {
   terminal.err(`warning: ${notice}`);
 }
 
 /** What is in force, a line each. */
-function tell(version: Version, what: string, flags: Narration, context: Context): void {
+export function tell(version: Version, what: string, flags: Narration, context: Context): void {
   const { out, paint } = context.terminal;
   if (flags.json) return out(toJson(version));
   if (flags.quiet) return;
@@ -167,7 +167,7 @@ function tell(version: Version, what: string, flags: Narration, context: Context
   out(`  state      ${directory(version.home, homeDirectory())}`);
 }
 
-function refuseRemote({ config }: Context, verb: string): void {
+export function refuseRemote({ config }: Context, verb: string): void {
   if (config.url === undefined) return;
   throw new Fault(
     "invalid_input",

@@ -3,8 +3,11 @@
 import type { Command } from "../command.ts";
 import { log, whoami } from "./activity.ts";
 import { agents, heartbeat, register, run, show, unregister } from "./agents.ts";
+import { completions } from "./completions.ts";
 import { dashboard } from "./dashboard.ts";
 import { daemon, logs, restart, start, status, stop, version } from "./daemon.ts";
+import { doctor } from "./doctor.ts";
+import { install, uninstall } from "./install.ts";
 import { lock, locks, unlock } from "./locks.ts";
 import { channels, messages, pub, sub } from "./messages.ts";
 import { env, url } from "./urls.ts";
@@ -46,9 +49,13 @@ export const commands: readonly Command[] = [
   start,
   stop,
   restart,
+  install,
+  uninstall,
   status,
   dashboard,
   logs,
+  doctor,
   version,
+  completions,
   daemon,
 ] as readonly Command<any>[];

@@ -11,6 +11,7 @@ import { dateTime, plain, relative, table, toJson } from "../render.ts";
 export const lock = command({
   name: "lock",
   args: "<name>",
+  argsOf: "locks",
   program: "optional",
   group: "Coordination",
   summary: "Acquire a distributed lock; with a command, while it runs",
@@ -85,6 +86,7 @@ function holding({ name, owner, fence, expiresAt }: Lock): string {
 export const unlock = command({
   name: "unlock",
   args: "<name>",
+  argsOf: "locks",
   group: "Coordination",
   summary: operations.unlock.summary,
   flags: () => ({
@@ -111,6 +113,7 @@ export const unlock = command({
 export const locks = command({
   name: "locks",
   args: "[pattern]",
+  argsOf: "locks",
   group: "Coordination",
   summary: operations.locks.summary,
   flags: () => ({ owner: operations.locks.input.owner }),

@@ -13,6 +13,7 @@ import { plain, plural, relative, table, toJson } from "../render.ts";
 export const pub = command({
   name: "pub",
   args: "<channel> <msg>",
+  argsOf: "channels",
   group: "Coordination",
   summary: operations.publish.summary,
   flags: () => ({
@@ -41,6 +42,7 @@ export const pub = command({
 export const sub = command({
   name: "sub",
   args: "<channel>",
+  argsOf: "channels",
   group: "Coordination",
   summary: "Subscribe to a channel or pattern (real-time)",
   flags: () => ({
@@ -123,6 +125,7 @@ function messageLine(message: Message, { json, quiet, envelope }: Form): string 
 export const messages = command({
   name: "messages",
   args: "<channel>",
+  argsOf: "channels",
   group: "Coordination",
   summary: operations.messages.summary,
   flags: () => ({
@@ -152,6 +155,7 @@ async function clearChannel(channel: string, { json, quiet }: Form, { daemon, te
 export const channels = command({
   name: "channels",
   args: "[pattern]",
+  argsOf: "channels",
   group: "Coordination",
   summary: operations.channels.summary,
   flags: () => ({}),

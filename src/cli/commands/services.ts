@@ -23,6 +23,7 @@ import {
 export const claim = command({
   name: "claim",
   args: "<id> [...ids]",
+  argsOf: "services",
   group: "Services",
   summary: operations.claim.summary,
   flags: () =>
@@ -103,6 +104,7 @@ function onePortForSeveral(id: string, port: number): Fault {
 export const release = command({
   name: "release",
   args: "<id>",
+  argsOf: "services",
   group: "Services",
   summary: operations.release.summary,
   flags: () => ({
@@ -153,6 +155,7 @@ export const find = command({
   name: "find",
   aliases: ["ps"],
   args: "[pattern]",
+  argsOf: "services",
   group: "Services",
   summary: `${operations.services.summary} (default: all)`,
   flags: () => pick(operations.services.input, ["status", "port", "agent"]),
@@ -215,6 +218,7 @@ function program(command: string | null): string {
 export const who = command({
   name: "who",
   args: "<port>",
+  argsOf: "ports",
   group: "Services",
   summary: operations.port.summary,
   flags: () => ({}),

@@ -11,6 +11,7 @@ import { formatNames, formats, variableName } from "../shells.ts";
 export const url = command({
   name: "url",
   args: "<id>",
+  argsOf: "services",
   group: "Services",
   summary: "Get the URL for a service",
   flags: () => ({
@@ -56,6 +57,7 @@ function urlOf({ id, urls }: Service, environment: string): string {
 export const env = command({
   name: "env",
   args: "[pattern]",
+  argsOf: "services",
   group: "Services",
   summary: "Export as environment variables",
   flags: () => ({

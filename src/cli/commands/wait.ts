@@ -8,6 +8,7 @@ import { toJson } from "../render.ts";
 export const wait = command({
   name: "wait",
   args: "<id> [...ids]",
+  argsOf: "services",
   group: "Coordination",
   summary: operations.wait.summary,
   flags: () => ({ timeout: operations.wait.input.timeout }),

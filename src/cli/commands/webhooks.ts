@@ -91,6 +91,7 @@ function stateOf({ active, paused }: Webhook): string {
 export const show = command({
   name: "webhooks show",
   args: "<id>",
+  argsOf: "webhooks",
   group: "Webhooks",
   summary: operations.webhook.summary,
   flags: () => ({}),
@@ -120,6 +121,7 @@ function details(webhook: Webhook): [string, string][] {
 export const update = command({
   name: "webhooks update",
   args: "<id>",
+  argsOf: "webhooks",
   group: "Webhooks",
   summary: operations.updateWebhook.summary,
   flags: () => ({
@@ -150,6 +152,7 @@ export const remove = command({
   name: "webhooks remove",
   aliases: ["webhooks rm"],
   args: "<id>",
+  argsOf: "webhooks",
   group: "Webhooks",
   summary: operations.removeWebhook.summary,
   flags: () => ({}),
@@ -164,6 +167,7 @@ export const remove = command({
 export const test = command({
   name: "webhooks test",
   args: "<id>",
+  argsOf: "webhooks",
   group: "Webhooks",
   summary: "Send a test at once; where it arrives, a paused webhook goes on",
   flags: () => ({}),
@@ -185,6 +189,7 @@ function outcomeOf({ httpStatus, durationMs, error, response }: Delivery): strin
 export const deliveries = command({
   name: "webhooks deliveries",
   args: "<id>",
+  argsOf: "webhooks",
   group: "Webhooks",
   summary: operations.deliveries.summary,
   flags: () => ({
