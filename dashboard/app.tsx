@@ -11,13 +11,13 @@ import { Services } from "./pages/services.tsx";
 import { Webhooks } from "./pages/webhooks.tsx";
 import { Command } from "./parts/copy.tsx";
 import { DialogHost } from "./parts/dialog.tsx";
-import { linkTo, pages, useRoute, type PageName, type Params } from "./route.ts";
+import { linkTo, pages, useRoute, type PageName } from "./route.ts";
 import type { State } from "./state.ts";
 import * as stream from "./stream.ts";
 import { switchTheme, theme } from "./theme.ts";
 import { Ago } from "./time.tsx";
 
-const contents: Record<PageName, (props: { state: State; params: Params }) => unknown> = {
+const contents: Record<PageName, typeof Overview> = {
   overview: Overview,
   services: Services,
   locks: Locks,
@@ -32,7 +32,7 @@ export function App() {
   const state = stream.state.use();
   const { status } = stream.connection.use();
   const main = useRef<HTMLElement>(null);
-  const Content = contents[page] as typeof Overview;
+  const Content = contents[page];
   useEffect(() => {
     document.title = `${titleOf(page)} · port-daddy`;
     scrollTo(0, 0);

@@ -1,6 +1,6 @@
-// The keys, said once: what each does is done by what is on the page, and the help lists them.
+// The keys: what each does, and the help that lists them.
 
-import { undoLast } from "./actions.tsx";
+import { undoLast } from "./notices.ts";
 import { ask, isAsking } from "./parts/dialog.tsx";
 import { go, pages, setParams } from "./route.ts";
 import { switchTheme } from "./theme.ts";
@@ -60,34 +60,26 @@ function press(pressed: string, focused: Element | null): boolean {
     key.act(focused);
     return true;
   }
-  const button = rowOf(focused)?.find(`[data-key="${CSS.escape(pressed)}"]`);
+  const button = buttonFor(focused, pressed);
   button?.click();
   return button !== undefined;
 }
 
-/** The row that has the focus, with what is shown below it. */
-function rowOf(focused: Element | null) {
+/** What a key presses in the row that has the focus, or in what is shown below it. */
+function buttonFor(focused: Element | null, key: string): HTMLElement | undefined {
   const main = mainRowOf(focused);
-  if (!main) return undefined;
-  const parts = [
-    main,
-    main?.nextElementSibling?.classList.contains("details") && main.nextElementSibling,
-  ];
-  return {
-    find(selector: string): HTMLElement | undefined {
-      for (const part of parts) {
-        const found = part ? part.querySelector<HTMLElement>(selector) : null;
-        if (found) return found;
-      }
-      return undefined;
-    },
-  };
+  const below = main?.nextElementSibling;
+  for (const part of [main, below?.matches(".details") ? below : null]) {
+    const found = part?.querySelector<HTMLElement>(`[data-key="${CSS.escape(key)}"]`);
+    if (found) return found;
+  }
+  return undefined;
 }
 
 /** The row itself, also from what is shown below it. */
 function mainRowOf(focused: Element | null): Element | null {
-  const row = focused?.closest("tr, li") ?? null;
-  return row?.classList.contains("details") ? row.previousElementSibling : row;
+  const below = focused?.closest("tr.details");
+  return below ? below.previousElementSibling : (focused?.closest("tr, li") ?? null);
 }
 
 /** Where the focus was among the rows: a row that was removed takes it along. */

@@ -5,7 +5,9 @@ import { App } from "./app.tsx";
 import { listenToKeys } from "./keys.tsx";
 import * as stream from "./stream.ts";
 import * as theme from "./theme.ts";
+import { startClock } from "./time.tsx";
 
+startClock();
 theme.show();
 listenToKeys();
 stream.live();

@@ -26,7 +26,7 @@ export function linkTo(page: PageName, params: Params = {}): string {
 }
 
 /** What a hash stands for; anything unknown is the overview. */
-export function parseHash(hash: string): Route {
+function parseHash(hash: string): Route {
   const [name = "", query = ""] = hash.replace(/^#\/?/, "").split("?");
   const page = pages.find((each) => each === name) ?? "overview";
   return { page, params: Object.fromEntries(new URLSearchParams(query)) };
@@ -43,12 +43,13 @@ export function setParams(change: Params): void {
   dispatchEvent(new HashChangeEvent("hashchange"));
 }
 
-let current: { hash: string; route: Route } | undefined;
+let current = { hash: "", route: parseHash("") };
 
-export function currentRoute(): Route {
+/** The same object as long as the hash is the same. */
+function currentRoute(): Route {
   const { hash } = location;
-  if (current?.hash !== hash) current = { hash, route: parseHash(hash) };
-  return current!.route;
+  if (current.hash !== hash) current = { hash, route: parseHash(hash) };
+  return current.route;
 }
 
 export function useRoute(): Route {

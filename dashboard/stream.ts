@@ -4,9 +4,10 @@
 
 import type { ActivityEntry } from "../src/contract/entities.ts";
 import type { Live, Snapshot } from "../src/contract/feed.ts";
-import { Fault } from "../src/contract/faults.ts";
+import { asFault, Fault } from "../src/contract/faults.ts";
 import type { OutputOf } from "../src/contract/operations.ts";
 import { call } from "./daemon.ts";
+import { tell } from "./notices.ts";
 import { firstId, maxEntries, nothing, reduce, type Received } from "./state.ts";
 import { createValue } from "./value.ts";
 
@@ -38,7 +39,7 @@ const pageSize = 1_000;
 
 /** Opens the stream and keeps it while the page is visible. */
 export function live(): void {
-  let source: EventSource | undefined = open();
+  let source = document.hidden ? undefined : open();
   document.addEventListener("visibilitychange", () => {
     source?.close();
     source = document.hidden ? undefined : open();
@@ -49,13 +50,15 @@ export function live(): void {
     const opened = new EventSource(id === 0 ? "/events" : `/events?after=${id}`);
     opened.addEventListener("open", () => void greet());
     opened.addEventListener("error", () => {
-      setStatus("away");
-      if (opened.readyState === EventSource.CLOSED && source === opened) void retry(opened);
+      // The browser comes back by itself, unless it was refused.
+      if (opened.readyState === EventSource.CLOSED) void retry(opened);
+      else setStatus("away");
     });
     on(opened, "snapshot", (snapshot: Snapshot) => {
       receive({ kind: "snapshot", snapshot });
       generation++;
-      show(); // What is asked for next goes before what is there then.
+      // What is asked for next goes before what is there then.
+      showAll();
       void loadHistory();
     });
     on(opened, "message", (entry: ActivityEntry) => receive({ kind: "event", entry }));
@@ -65,12 +68,19 @@ export function live(): void {
 
   /** The browser does not say why it was refused; the daemon does. */
   async function retry(lost: EventSource): Promise<void> {
-    await call("version", {}).catch((error) => {
-      if (error instanceof Fault && error.code === "unauthorized") setStatus("refused");
-    });
+    setStatus((await isRefused()) ? "refused" : "away");
     setTimeout(() => {
       if (source === lost) source = open();
     }, tryAgainAfterMs);
+  }
+}
+
+async function isRefused(): Promise<boolean> {
+  try {
+    await call("version", {});
+    return false;
+  } catch (error) {
+    return error instanceof Fault && error.code === "unauthorized";
   }
 }
 
@@ -100,6 +110,8 @@ export async function loadHistory(since?: number): Promise<void> {
       if (isEnd || since === undefined) return;
       before = last.id;
     }
+  } catch (error) {
+    tell({ text: `The log could not be read: ${asFault(error).message}`, isFailure: true });
   } finally {
     if (loadingIn === mine) loadingIn = -1;
   }
@@ -107,6 +119,8 @@ export async function loadHistory(since?: number): Promise<void> {
 
 async function greet(): Promise<void> {
   setStatus("live");
+  // What could not be read of the log when the page was opened.
+  if (state.get().id > 0 && state.get().coveredSince === Infinity) void loadHistory();
   const before = daemon.get();
   const version = await call("version", {}).catch(() => before);
   if (before && version?.codeHash !== before.codeHash) isOutdated.set(true);
@@ -131,9 +145,19 @@ function receive(what: Received): void {
 }
 
 function show(): void {
-  const taken = received.slice(0, takenAtOnce);
-  received = received.slice(takenAtOnce);
-  shownAt = performance.now();
+  take(takenAtOnce);
   timer = received.length > 0 ? setTimeout(show, 0) : undefined;
+}
+
+function showAll(): void {
+  clearTimeout(timer);
+  timer = undefined;
+  take(received.length);
+}
+
+function take(count: number): void {
+  const taken = received.slice(0, count);
+  received = received.slice(count);
+  shownAt = performance.now();
   state.set(taken.reduce(reduce, state.get()));
 }

@@ -5,10 +5,12 @@ import { brief } from "../src/contract/duration.ts";
 
 const listeners = new Set<() => void>();
 
-/** One timer, whatever the number of those who look at it. */
-setInterval(() => {
-  for (const listener of listeners) listener();
-}, 1_000);
+/** Starts the one clock, whatever the number of those who look at it. */
+export function startClock(): void {
+  setInterval(() => {
+    for (const listener of listeners) listener();
+  }, 1_000);
+}
 
 /** What a function of the present instant gives, looked at once a second. Renders only where that has changed. */
 export function useClock<T extends string | number>(read: (now: number) => T): T {
@@ -21,24 +23,25 @@ export function useClock<T extends string | number>(read: (now: number) => T): T
   return read(Date.now());
 }
 
-/** `12s ago`, with the instant itself on hover. */
-export function Ago({ at }: { at: number }) {
-  const text = useClock((now) => (now - at < 1_000 ? "now" : `${brief(now - at)} ago`));
+/** An instant, in whatever words; the instant itself on hover. */
+export function Time({ at, children = clockTime(at) }: { at: number; children?: string }) {
   return (
     <time dateTime={new Date(at).toISOString()} title={inFull(at)}>
-      {text}
+      {children}
     </time>
   );
 }
 
-/** `4m 12s left`. */
+/** `12s ago` */
+export function Ago({ at }: { at: number }) {
+  const text = useClock((now) => (now - at < 1_000 ? "now" : `${brief(now - at)} ago`));
+  return <Time at={at}>{text}</Time>;
+}
+
+/** `4m left` */
 export function Left({ until }: { until: number }) {
   const text = useClock((now) => (until <= now ? "over" : `${brief(until - now)} left`));
-  return (
-    <time dateTime={new Date(until).toISOString()} title={inFull(until)}>
-      {text}
-    </time>
-  );
+  return <Time at={until}>{text}</Time>;
 }
 
 /** `14:03:07` */

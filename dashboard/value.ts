@@ -2,7 +2,7 @@
 
 import { useSyncExternalStore } from "hono/jsx/dom";
 
-export type Value<T> = {
+type Value<T> = {
   get(): T;
   set(value: T): void;
   /** The present value; whoever uses it is rendered again when it changes. */

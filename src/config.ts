@@ -215,7 +215,7 @@ export type Config = {
   explicit: ReadonlySet<SettingName>;
 };
 
-/** Where the user sits, as far as a browser that is to open there goes. */
+/** What decides where, and with what, a browser can be opened. */
 export type Desktop = {
   /** What the user has named to open one, as `BROWSER` of xdg-open(1) does. */
   browser: string | undefined;

@@ -1,62 +1,38 @@
 // What happened, newest first, as it happens; and further back, as far as the log goes.
 
-import { memo, useEffect, useMemo, useState } from "hono/jsx/dom";
+import { useMemo, useState } from "hono/jsx/dom";
 import type { ActivityEntry } from "../../src/contract/entities.ts";
-import { actions, sentenceOf } from "../../src/contract/events.ts";
+import { entryMatcher, type EntryFilter } from "../../src/contract/entryFilter.ts";
+import { actions } from "../../src/contract/events.ts";
 import { asFault } from "../../src/contract/faults.ts";
-import { isPattern, matcher } from "../../src/contract/pattern.ts";
-import { tell } from "../actions.tsx";
 import { call } from "../daemon.ts";
+import { tell } from "../notices.ts";
 import { Empty } from "../parts/empty.tsx";
-import { Json } from "../parts/facts.tsx";
 import { Choice, Filter, wordMatcher } from "../parts/filter.tsx";
+import { Line, sentence } from "../parts/line.tsx";
 import { Page } from "../parts/page.tsx";
-import { linkTo, type Params } from "../route.ts";
-import type { State } from "../state.ts";
-import { clockTime, inFull } from "../time.tsx";
+import type { Params } from "../route.ts";
+import { firstId, type State } from "../state.ts";
 
 /** So many are shown of those that are there; older ones are a button away. */
 const pageSize = 200;
 
 export function Activity({ state, params }: { state: State; params: Params }) {
-  const { entries, coveredSince } = state;
-  const { q = "", action = "", target = "", actor = "" } = params;
-  const filters = JSON.stringify({ action, target, actor });
-  const [older, setOlder] = useState<Older>({ filters, entries: [], isEnd: false });
-  useEffect(() => setOlder({ filters, entries: [], isEnd: false }), [filters]);
-  const before = older.filters === filters ? older : { filters, entries: [], isEnd: false };
+  const filter = filterOf(params);
+  const { older, isEnd, loadOlder } = useOlder(state, filter);
+  const [limit, setLimit] = useState(pageSize);
+  const { q = "" } = params;
   const shown = useMemo(() => {
     const isText = wordMatcher(q);
-    const isWanted = entryMatcher({ action, target, actor });
-    const known = entries.filter((entry) => isWanted(entry)).toReversed();
-    const oldest = before.entries.length > 0 ? before.entries[0]!.id : 0;
-    return [...known.filter(({ id }) => id > oldest), ...before.entries].filter((entry) =>
+    const known = state.entries.filter(entryMatcher(filter)).toReversed();
+    return [...known, ...older].filter((entry) =>
       isText(entry.actor, entry.targetId, entry.action, sentence(entry)),
     );
-  }, [entries, before, q, filters]);
-  const [limit, setLimit] = useState(pageSize);
-  const isAll = coveredSince === 0 || before.isEnd;
+  }, [state.entries, older, q, JSON.stringify(filter)]);
 
-  async function loadOlder(): Promise<void> {
+  function showMore(): void {
     setLimit(limit + pageSize);
-    if (shown.length > limit || isAll) return;
-    const last = before.entries.at(-1)?.id ?? entries[0]?.id;
-    try {
-      const page = await call("activity", {
-        limit: pageSize,
-        ...(action !== "" && { action }),
-        ...(target !== "" && { targetId: target }),
-        ...(actor !== "" && { actor }),
-        ...(last !== undefined && { before: last }),
-      });
-      setOlder({
-        filters,
-        entries: [...before.entries, ...page.entries],
-        isEnd: page.count < pageSize,
-      });
-    } catch (error) {
-      tell({ text: asFault(error).message, isFailure: true });
-    }
+    if (shown.length <= limit && !isEnd) void loadOlder();
   }
 
   return (
@@ -73,7 +49,7 @@ export function Activity({ state, params }: { state: State; params: Params }) {
       }
     >
       {shown.length === 0 ? (
-        <Empty>{isAll ? "Nothing that matches is in the log." : "Nothing that matches yet."}</Empty>
+        <Empty>{isEnd ? "Nothing that matches is in the log." : "Nothing that matches yet."}</Empty>
       ) : (
         <ol class="log" aria-label="Activity">
           {shown.slice(0, limit).map((entry) => (
@@ -81,8 +57,8 @@ export function Activity({ state, params }: { state: State; params: Params }) {
           ))}
         </ol>
       )}
-      {!(isAll && shown.length <= limit) && (
-        <button type="button" onClick={loadOlder}>
+      {!(isEnd && shown.length <= limit) && (
+        <button type="button" onClick={showMore}>
           Load older
         </button>
       )}
@@ -90,55 +66,43 @@ export function Activity({ state, params }: { state: State; params: Params }) {
   );
 }
 
-/** What was asked for beyond what the page keeps, for filters that may have changed since. */
-type Older = { filters: string; entries: ActivityEntry[]; isEnd: boolean };
-
-/** The rule by which the daemon filters. */
-function entryMatcher({
-  action,
-  target,
-  actor,
-}: Record<"action" | "target" | "actor", string>): (entry: ActivityEntry) => boolean {
-  const isTarget = isPattern(target) ? matcher(target) : (id: string) => id === target;
-  return (entry) =>
-    (action === "" || entry.action === action) &&
-    (target === "" || isTarget(entry.targetId)) &&
-    (actor === "" || entry.actor === actor);
+function filterOf({ action, target, actor }: Params): EntryFilter {
+  return {
+    ...(action && { action }),
+    ...(target && { targetId: target }),
+    ...(actor && { actor }),
+  };
 }
 
-export function sentence({ event, targetId, metadata }: ActivityEntry): string {
-  return sentenceOf(event, targetId, metadata);
-}
+/** Entries before the one of the id `joins`, newest first, that meet a filter. */
+type Older = { filter: string; joins: number; entries: ActivityEntry[]; isEnd: boolean };
 
-export const Line = memo(function Line({ entry }: { entry: ActivityEntry }) {
-  const { timestamp, actor, action, metadata } = entry;
-  const [isOpen, setOpen] = useState(false);
-  return (
-    <li>
-      <details onToggle={(event: Event) => setOpen((event.target as HTMLDetailsElement).open)}>
-        <summary data-row="">
-          <time dateTime={new Date(timestamp).toISOString()} title={inFull(timestamp)}>
-            {clockTime(timestamp)}
-          </time>{" "}
-          <span class="action">{action}</span>{" "}
-          <span class="what">
-            <b>{actor}</b> {sentence(entry)}
-          </span>
-        </summary>
-        {isOpen && (
-          <>
-            <Json value={{ ...entry, metadata }} />
-            <a href={linkTo("activity", { target: entry.targetId })}>
-              all of {entry.targetId}
-            </a>{" "}
-            <a href={linkTo("activity", { actor })}>all by {actor}</a>
-          </>
-        )}
-      </details>
-    </li>
+/** What the page does not keep is asked of the daemon, with the filter, and goes where what is kept begins. */
+function useOlder(state: State, filter: EntryFilter) {
+  const [kept, setKept] = useState<Older | undefined>(undefined);
+  const name = JSON.stringify(filter);
+  const joins = firstId(state);
+  // What is kept may have been cut or begun anew since: between it and the older ones would be a hole.
+  const isFitting = kept?.filter === name && joins <= kept.joins;
+  const older = useMemo(
+    () => (isFitting ? kept.entries.filter(({ id }) => id < joins) : []),
+    [kept, isFitting, joins],
   );
-}, isSameEntry);
 
-function isSameEntry(before: { entry: ActivityEntry }, after: { entry: ActivityEntry }): boolean {
-  return before.entry === after.entry;
+  async function loadOlder(): Promise<void> {
+    const before = isFitting ? (kept.entries.at(-1)?.id ?? kept.joins) : joins;
+    try {
+      const page = await call("activity", { ...filter, limit: pageSize, before });
+      setKept({
+        filter: name,
+        joins: isFitting ? kept.joins : joins,
+        entries: [...(isFitting ? kept.entries : []), ...page.entries],
+        isEnd: page.count < pageSize,
+      });
+    } catch (error) {
+      tell({ text: asFault(error).message, isFailure: true });
+    }
+  }
+
+  return { older, isEnd: state.coveredSince === 0 || (isFitting && kept.isEnd), loadOlder };
 }

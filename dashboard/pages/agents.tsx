@@ -2,23 +2,22 @@
 
 import { useMemo } from "hono/jsx/dom";
 import { agentStatuses } from "../../src/contract/entities.ts";
-import { perform } from "../actions.tsx";
+import { perform } from "../notices.ts";
 import { call } from "../daemon.ts";
 import { useAsked } from "../parts/asked.ts";
 import { Badge } from "../parts/badge.tsx";
 import { ask } from "../parts/dialog.tsx";
-import { Empty } from "../parts/empty.tsx";
 import { Facts, Json } from "../parts/facts.tsx";
 import { Choice, Filter, wordMatcher } from "../parts/filter.tsx";
 import { counted, Page } from "../parts/page.tsx";
-import { Table, type Column, type TableOf } from "../parts/table.tsx";
+import { Listing, type Column, type Shape } from "../parts/table.tsx";
 import { byName } from "../order.ts";
 import { linkTo, type Params } from "../route.ts";
 import type { Member, State } from "../state.ts";
 import { Ago } from "../time.tsx";
 
-/** `services` and `locks`: names that it holds, a line each. */
-type Row = { member: Member; heardAt: number | undefined; services: string; locks: string };
+/** `services` and `locks`: the names of what it holds. */
+type Row = { member: Member; heardAt: number | undefined; services: string[]; locks: string[] };
 
 const columns: Column<Row>[] = [
   { head: "Type", cell: ({ member }) => member.type ?? "–" },
@@ -35,18 +34,18 @@ const columns: Column<Row>[] = [
   {
     head: "Services",
     cell: ({ member, services }) => (
-      <Share held={linesOf(services).length} most={member.maxServices} of="services" />
+      <Share held={services.length} most={member.maxServices} of="services" />
     ),
   },
   {
     head: "Locks",
-    cell: ({ member, locks }) => (
-      <Share held={linesOf(locks).length} most={member.maxLocks} of="locks" />
-    ),
+    cell: ({ member, locks }) => <Share held={locks.length} most={member.maxLocks} of="locks" />,
   },
 ];
 
-const table: Pick<TableOf<Row>, "keyOf" | "first" | "columns" | "actions" | "details"> = {
+const shape: Shape<Row> = {
+  label: "Agents",
+  noun: "agent",
   keyOf: ({ member }) => member.id,
   first: {
     head: "Agent",
@@ -64,6 +63,10 @@ const table: Pick<TableOf<Row>, "keyOf" | "first" | "columns" | "actions" | "det
     </button>
   ),
   details: (row) => <Details {...row} />,
+  empty: {
+    says: "No agent is registered. What a registered one holds is freed when it dies, and nothing else:",
+    command: "port-daddy agent run builder -- npm run dev",
+  },
 };
 
 export function Agents({ state, params }: { state: State; params: Params }) {
@@ -79,8 +82,8 @@ export function Agents({ state, params }: { state: State; params: Params }) {
       .map((member): Row => ({
         member,
         heardAt: heard.get(member.id),
-        services: (claims.get(member.id) ?? []).map(({ id }) => id).join("\n"),
-        locks: (holds.get(member.id) ?? []).map(({ name }) => name).join("\n"),
+        services: (claims.get(member.id) ?? []).map(({ id }) => id),
+        locks: (holds.get(member.id) ?? []).map(({ name }) => name),
       }))
       .sort(byName(({ member }) => member.id));
   }, [agents, services, locks, heard, q, status]);
@@ -95,22 +98,9 @@ export function Agents({ state, params }: { state: State; params: Params }) {
         </>
       }
     >
-      {agents.size === 0 ? (
-        <Empty command="port-daddy agent run builder -- npm run dev">
-          No agent is registered. What a registered one holds is freed when it dies, and nothing
-          else:
-        </Empty>
-      ) : rows.length === 0 ? (
-        <Empty>No agent matches this filter.</Empty>
-      ) : (
-        <Table label="Agents" rows={rows} open={open} {...table} />
-      )}
+      <Listing shape={shape} rows={rows} all={agents.size} open={open} />
     </Page>
   );
-}
-
-function linesOf(text: string): string[] {
-  return text === "" ? [] : text.split("\n");
 }
 
 /** How much of a limit is used, as a bar and in figures. */
@@ -137,8 +127,8 @@ function Details({ member, services, locks }: Row) {
         Registered: <Ago at={member.registeredAt} />,
         "Lives with": value && value.pid !== null && `process ${value.pid}`,
         Metadata: value?.metadata && <Json value={value.metadata} />,
-        Services: services !== "" && <Names names={linesOf(services)} page="services" />,
-        Locks: locks !== "" && <Names names={linesOf(locks)} page="locks" />,
+        Services: services.length > 0 && <Names names={services} page="services" />,
+        Locks: locks.length > 0 && <Names names={locks} page="locks" />,
         "What it did": <a href={linkTo("activity", { actor: member.id })}>see the log</a>,
       }}
     />
@@ -159,15 +149,17 @@ function Names({ names, page }: { names: string[]; page: "services" | "locks" })
 
 function askToUnregister({ member: { id }, services, locks }: Row): void {
   const held = [
-    counted(linesOf(services).length, linesOf(services).length, "service"),
-    counted(linesOf(locks).length, linesOf(locks).length, "lock"),
+    counted(services.length, services.length, "service"),
+    counted(locks.length, locks.length, "lock"),
   ].join(" and ");
   ask({
     title: `Unregister the agent ${id}?`,
     body: <p>It holds {held}, which are freed with it.</p>,
-    action: "Unregister",
-    isDangerous: true,
-    onAction: () =>
-      perform(() => call("unregisterAgent", { id }), `Unregistered ${id}, which held ${held}`),
+    action: {
+      label: "Unregister",
+      isDangerous: true,
+      run: () =>
+        perform(() => call("unregisterAgent", { id }), `Unregistered ${id}, which held ${held}`),
+    },
   });
 }

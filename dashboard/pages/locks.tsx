@@ -2,23 +2,21 @@
 
 import { useMemo } from "hono/jsx/dom";
 import type { Waiting } from "../../src/contract/feed.ts";
-import { perform } from "../actions.tsx";
+import { perform } from "../notices.ts";
 import { call } from "../daemon.ts";
+import { AgentLink } from "../parts/agentLink.tsx";
 import { useAsked } from "../parts/asked.ts";
 import { byName } from "../order.ts";
 import { ask } from "../parts/dialog.tsx";
-import { Empty } from "../parts/empty.tsx";
 import { Facts, Json } from "../parts/facts.tsx";
 import { Filter, wordMatcher } from "../parts/filter.tsx";
 import { counted, Page } from "../parts/page.tsx";
-import { Table, type Column, type TableOf } from "../parts/table.tsx";
+import { Listing, type Column, type Shape } from "../parts/table.tsx";
 import type { Params } from "../route.ts";
 import type { Hold, State } from "../state.ts";
 import { Ago, Left } from "../time.tsx";
-import { AgentLink } from "./services.tsx";
 
-/** `waiters`: who stands in line, as JSON, so that an unchanged line is an unchanged row. */
-type Row = { hold: Hold; expiresAt: number; waiters: string };
+type Row = { hold: Hold; expiresAt: number; waiters: Waiting[] };
 
 const columns: Column<Row>[] = [
   {
@@ -28,11 +26,13 @@ const columns: Column<Row>[] = [
   },
   { head: "Held since", cell: ({ hold }) => <Ago at={hold.acquiredAt} /> },
   { head: "Remaining", cell: ({ expiresAt }) => <Left until={expiresAt} /> },
-  { head: "Waiting", isNumber: true, cell: ({ waiters }) => waitersOf(waiters).length || "–" },
+  { head: "Waiting", isNumber: true, cell: ({ waiters }) => waiters.length || "–" },
   { head: "Fence", isNumber: true, cell: ({ hold }) => <code>{hold.fence}</code> },
 ];
 
-const table: Pick<TableOf<Row>, "keyOf" | "first" | "columns" | "actions" | "details"> = {
+const shape: Shape<Row> = {
+  label: "Locks",
+  noun: "lock",
   keyOf: ({ hold }) => hold.name,
   first: { head: "Lock", text: ({ hold }) => hold.name },
   columns,
@@ -47,6 +47,10 @@ const table: Pick<TableOf<Row>, "keyOf" | "first" | "columns" | "actions" | "det
     </button>
   ),
   details: (row) => <Details {...row} />,
+  empty: {
+    says: "No lock is held. One holder at a time, and whoever waits is served in order:",
+    command: "port-daddy lock build -- npm run build",
+  },
 };
 
 export function Locks({ state, params }: { state: State; params: Params }) {
@@ -60,7 +64,7 @@ export function Locks({ state, params }: { state: State; params: Params }) {
       .map((hold): Row => ({
         hold,
         expiresAt: expiries.get(hold.name) ?? hold.expiresAt,
-        waiters: JSON.stringify(lines.get(hold.name) ?? []),
+        waiters: lines.get(hold.name) ?? [],
       }))
       .sort(byName(({ hold }) => hold.name));
   }, [locks, waiting, expiries, q]);
@@ -70,35 +74,22 @@ export function Locks({ state, params }: { state: State; params: Params }) {
       note={`${counted(rows.length, locks.size, "lock")}, ${waiting.length} waiting`}
       tools={<Filter label="Lock, holder" />}
     >
-      {locks.size === 0 ? (
-        <Empty command="port-daddy lock build -- npm run build">
-          No lock is held. One holder at a time, and whoever waits is served in order:
-        </Empty>
-      ) : rows.length === 0 ? (
-        <Empty>No lock matches this filter.</Empty>
-      ) : (
-        <Table label="Locks" rows={rows} open={open} {...table} />
-      )}
+      <Listing shape={shape} rows={rows} all={locks.size} open={open} />
     </Page>
   );
 }
 
-function waitersOf(waiters: string): Waiting[] {
-  return JSON.parse(waiters);
-}
-
 function Details({ hold, waiters }: Row) {
   const { value } = useAsked("lockState", { name: hold.name }, hold.fence);
-  const line = waitersOf(waiters);
   return (
     <Facts
       facts={{
         Owner: <code>{hold.owner}</code>,
         "Lives with": hold.pid !== null && `process ${hold.pid}`,
         Metadata: value?.lock?.metadata && <Json value={value.lock.metadata} />,
-        "In line": line.length > 0 && (
+        "In line": waiters.length > 0 && (
           <ol>
-            {line.map(({ owner, agent, since }) => (
+            {waiters.map(({ owner, agent, since }) => (
               <li>
                 {agent ?? owner ?? "somebody without a name"}, since <Ago at={since} />
               </li>
@@ -120,12 +111,14 @@ function askToForce({ name, owner, agent, acquiredAt, fence }: Hold): void {
         asked. What it was doing may go wrong. The log will say that you forced it.
       </p>
     ),
-    action: "Force-unlock",
-    isDangerous: true,
-    onAction: () =>
-      perform(
-        () => call("unlock", { name, fence, force: true }),
-        `Unlocked ${name}, which ${agent ?? owner} had`,
-      ),
+    action: {
+      label: "Force-unlock",
+      isDangerous: true,
+      run: () =>
+        perform(
+          () => call("unlock", { name, fence, force: true }),
+          `Unlocked ${name}, which ${agent ?? owner} had`,
+        ),
+    },
   });
 }

@@ -3,19 +3,18 @@
 import { useMemo, useState } from "hono/jsx/dom";
 import type { EventData } from "../../src/contract/events.ts";
 import { payloadOf } from "../../src/contract/payload.ts";
-import { perform } from "../actions.tsx";
+import { perform } from "../notices.ts";
 import { call } from "../daemon.ts";
 import { useAsked } from "../parts/asked.ts";
 import { ask } from "../parts/dialog.tsx";
-import { Empty } from "../parts/empty.tsx";
 import { Json } from "../parts/facts.tsx";
 import { Filter, wordMatcher } from "../parts/filter.tsx";
 import { counted, Page } from "../parts/page.tsx";
-import { Table, type Column, type TableOf } from "../parts/table.tsx";
+import { Listing, type Column, type Shape } from "../parts/table.tsx";
 import type { Params } from "../route.ts";
 import type { State } from "../state.ts";
 import * as stream from "../stream.ts";
-import { Ago, clockTime, inFull } from "../time.tsx";
+import { Ago, Time } from "../time.tsx";
 
 type Row = { name: string; count: number; subscribers: number; lastAt: number };
 
@@ -25,7 +24,9 @@ const columns: Column<Row>[] = [
   { head: "Last", cell: ({ lastAt }) => (lastAt === 0 ? "–" : <Ago at={lastAt} />) },
 ];
 
-const table: Pick<TableOf<Row>, "keyOf" | "first" | "columns" | "actions"> = {
+const shape: Shape<Row> = {
+  label: "Channels",
+  noun: "channel",
   keyOf: ({ name }) => name,
   first: { head: "Channel", text: ({ name }) => name },
   columns,
@@ -50,6 +51,11 @@ const table: Pick<TableOf<Row>, "keyOf" | "first" | "columns" | "actions"> = {
       </button>
     </>
   ),
+  details: ({ name }) => <Newest channel={name} />,
+  empty: {
+    says: "No messages yet. Whoever publishes one need not know who reads it:",
+    command: `port-daddy pub build:done '{"ok":true}'`,
+  },
 };
 
 export function Messages({ state, params }: { state: State; params: Params }) {
@@ -80,21 +86,7 @@ export function Messages({ state, params }: { state: State; params: Params }) {
         </>
       }
     >
-      {channels.length === 0 ? (
-        <Empty command={`port-daddy pub build:done '{"ok":true}'`}>
-          No messages yet. Whoever publishes one need not know who reads it:
-        </Empty>
-      ) : rows.length === 0 ? (
-        <Empty>No channel matches this filter.</Empty>
-      ) : (
-        <Table
-          label="Channels"
-          rows={rows}
-          open={open}
-          {...table}
-          details={({ name }) => <Newest channel={name} />}
-        />
-      )}
+      <Listing shape={shape} rows={rows} all={channels.length} open={open} />
       {!isKnown && <p class="note">The channel {open} has no messages at the moment.</p>}
     </Page>
   );
@@ -106,10 +98,11 @@ const shownMessages = 100;
 /** A message as it is listed: whole where it was asked for, with its beginning where its event has just come. */
 type Listed = { id: number; at: number; sender: string | null; preview: string; payload?: unknown };
 
-/** The newest messages of a channel: those that were there when it was opened, and those that came since. */
+/** The newest messages of a channel: those that were there when it was opened or cleared, and those that came since. */
 function Newest({ channel }: { channel: string }) {
-  const { value, failure } = useAsked("messages", { channel, limit: shownMessages });
   const { entries } = stream.state.use();
+  const { since, clearedBy } = useMemo(() => cameSince(entries, channel), [entries, channel]);
+  const { value, failure } = useAsked("messages", { channel, limit: shownMessages }, clearedBy);
   const listed = useMemo(() => {
     const kept = (value?.messages ?? []).map(({ id, createdAt, sender, payload }): Listed => ({
       id,
@@ -119,12 +112,8 @@ function Newest({ channel }: { channel: string }) {
       payload,
     }));
     const last = kept.at(-1)?.id ?? 0;
-    const [since, clearedAt] = cameSince(entries, channel);
-    return [...kept, ...since.filter(({ id }) => id > last)]
-      .filter(({ at }) => at > clearedAt)
-      .slice(-shownMessages)
-      .reverse();
-  }, [value, entries, channel]);
+    return [...kept, ...since.filter(({ id }) => id > last)].slice(-shownMessages).reverse();
+  }, [value, since]);
   if (failure !== undefined) return <p>{failure}</p>;
   if (listed.length === 0) return <p class="note">{value ? "No messages." : "…"}</p>;
   return (
@@ -138,20 +127,21 @@ function Newest({ channel }: { channel: string }) {
   );
 }
 
-/** The messages of a channel that events have told of, and when it was last cleared. */
+/** The messages that events have told of since a channel was last cleared, and the event that cleared it. */
 function cameSince(
   entries: State["entries"],
   channel: string,
-): [messages: Listed[], clearedAt: number] {
+): { since: Listed[]; clearedBy: number | undefined } {
   const own = entries.filter(({ targetId }) => targetId === channel);
-  const clearedAt = own.findLast(({ event }) => event === "channel.clear")?.timestamp ?? 0;
-  const messages = own
+  const cleared = own.findLastIndex(({ event }) => event === "channel.clear");
+  const since = own
+    .slice(cleared + 1)
     .filter(({ event }) => event === "message.publish")
     .map(({ timestamp, metadata }): Listed => {
       const data = metadata as EventData["message.publish"];
       return { ...data, at: timestamp };
     });
-  return [messages, clearedAt];
+  return { since, clearedBy: own[cleared]?.id };
 }
 
 /** One line, until it is unfolded. */
@@ -164,10 +154,8 @@ function Folded({ channel, message }: { channel: string; message: Listed }) {
       data-message={id}
     >
       <summary>
-        <time dateTime={new Date(at).toISOString()} title={inFull(at)}>
-          {clockTime(at)}
-        </time>{" "}
-        <span class="sender">{sender ?? "–"}</span> <code class="cut">{preview}</code>
+        <Time at={at} /> <span class="sender">{sender ?? "–"}</span>{" "}
+        <code class="cut">{preview}</code>
       </summary>
       {isOpen && <Payload channel={channel} message={message} />}
     </details>
@@ -204,11 +192,13 @@ function askToPublish(channel: string): void {
         </label>
       </>
     ),
-    action: "Publish",
-    onAction: (form) => {
-      const to = String(form.get("channel")).trim();
-      const payload = payloadOf(String(form.get("payload")));
-      return perform(() => call("publish", { channel: to, payload }), `Published to ${to}`);
+    action: {
+      label: "Publish",
+      run: (form) => {
+        const to = String(form.get("channel")).trim();
+        const payload = payloadOf(String(form.get("payload")));
+        return perform(() => call("publish", { channel: to, payload }), `Published to ${to}`);
+      },
     },
   });
 }
@@ -218,9 +208,10 @@ function askToClear(channel: string, count: number): void {
   ask({
     title: `Clear the channel ${channel}?`,
     body: <p>Its {what} are deleted for good. Whoever has not read them yet is told of the gap.</p>,
-    action: "Clear",
-    isDangerous: true,
-    onAction: () =>
-      perform(() => call("clearChannel", { channel }), `Cleared ${channel} of ${what}`),
+    action: {
+      label: "Clear",
+      isDangerous: true,
+      run: () => perform(() => call("clearChannel", { channel }), `Cleared ${channel} of ${what}`),
+    },
   });
 }

@@ -11,7 +11,7 @@ import { Timeline } from "../pictures/timeline.tsx";
 import { linkTo, type PageName, type Params } from "../route.ts";
 import { seen, type State } from "../state.ts";
 import { daemon, loadHistory } from "../stream.ts";
-import { Line } from "./activity.tsx";
+import { Line } from "../parts/line.tsx";
 
 /** The range that is looked at until the daemon has said its own. */
 const usualRange = { start: 3100, end: 9999 };
@@ -28,9 +28,9 @@ export function Overview({ state }: { state: State; params: Params }) {
   return (
     <Page title="Overview">
       <ul class="figures">
-        {figuresOf(state).map(({ page, params, count, noun, note }) => (
+        {figuresOf(state).map(({ page, count, noun, note }) => (
           <li key={page}>
-            <a href={linkTo(page, params)}>
+            <a href={linkTo(page)}>
               <strong>{count}</strong> {count === 1 ? noun : `${noun}s`}
               <small>{note}</small>
             </a>
@@ -69,7 +69,7 @@ export function Overview({ state }: { state: State; params: Params }) {
   );
 }
 
-type Figure = { page: PageName; params?: Params; count: number; noun: string; note: string };
+type Figure = { page: PageName; count: number; noun: string; note: string };
 
 function figuresOf({
   services,

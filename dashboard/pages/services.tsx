@@ -7,18 +7,19 @@ import {
   type Listener,
   type ServiceStatus,
 } from "../../src/contract/entities.ts";
-import { asFault } from "../../src/contract/faults.ts";
-import { release } from "../actions.tsx";
+import { asFault, Fault } from "../../src/contract/faults.ts";
+import type { InputOf } from "../../src/contract/operations.ts";
+import { perform } from "../notices.ts";
 import { call } from "../daemon.ts";
+import { AgentLink } from "../parts/agentLink.tsx";
 import { Badge, type Tone } from "../parts/badge.tsx";
 import { Copy } from "../parts/copy.tsx";
-import { Empty } from "../parts/empty.tsx";
 import { Facts, Json } from "../parts/facts.tsx";
 import { Choice, Filter, wordMatcher } from "../parts/filter.tsx";
 import { counted, Page } from "../parts/page.tsx";
-import { Table, type Column, type TableOf } from "../parts/table.tsx";
+import { Listing, type Column, type Shape } from "../parts/table.tsx";
 import { byName } from "../order.ts";
-import { linkTo, type Params } from "../route.ts";
+import type { Params } from "../route.ts";
 import { serverOf, type Claim, type State } from "../state.ts";
 import { Ago, Left } from "../time.tsx";
 
@@ -58,7 +59,9 @@ const columns: Column<Row>[] = [
   },
 ];
 
-const table: Pick<TableOf<Row>, "keyOf" | "first" | "columns" | "actions" | "details"> = {
+const shape: Shape<Row> = {
+  label: "Services",
+  noun: "service",
   keyOf: ({ claim }) => claim.id,
   first: { head: "Identity", text: ({ claim }) => claim.id },
   columns,
@@ -85,6 +88,10 @@ const table: Pick<TableOf<Row>, "keyOf" | "first" | "columns" | "actions" | "det
     </>
   ),
   details: (row) => <Details {...row} />,
+  empty: {
+    says: "No port is claimed yet. Whoever claims one has it for good:",
+    command: "port-daddy claim myapp:api",
+  },
 };
 
 export function Services({ state, params }: { state: State; params: Params }) {
@@ -109,49 +116,36 @@ export function Services({ state, params }: { state: State; params: Params }) {
       tools={
         <>
           <Filter label="Identity, port, agent" />
+          <Filter name="agent" label="Agent" />
           <Choice name="status" label="Status" values={serviceStatuses} />
         </>
       }
     >
-      {services.size === 0 ? (
-        <Empty command="port-daddy claim myapp:api">
-          No port is claimed yet. Whoever claims one has it for good:
-        </Empty>
-      ) : rows.length === 0 ? (
-        <Empty>No service matches this filter.</Empty>
-      ) : (
-        <Table label="Services" rows={rows} open={open} {...table} />
-      )}
+      <Listing shape={shape} rows={rows} all={services.size} open={open} />
     </Page>
   );
-}
-
-export function AgentLink({ id }: { id: string | null }) {
-  return id === null ? <>–</> : <a href={linkTo("agents", { open: id })}>{id}</a>;
 }
 
 function Details({ claim, listener }: Row) {
   const { id, port, cmd, cwd, pid, urls, metadata, createdAt } = claim;
   return (
-    <>
-      <Facts
-        facts={{
-          "Who listens": listener && <Who listener={listener} />,
-          Health: <Health claim={claim} />,
-          Command: cmd && <code>{cmd}</code>,
-          Directory: cwd && <code>{cwd}</code>,
-          URLs: <Urls urls={urls} />,
-          "Lives with": pid !== null && `process ${pid}`,
-          Claimed: <Ago at={createdAt} />,
-          Metadata: metadata && <Json value={metadata} />,
-          "In a shell": (
-            <>
-              <code>{`port-daddy claim ${id}`}</code> <Copy text={String(port)} label="Copy port" />
-            </>
-          ),
-        }}
-      />
-    </>
+    <Facts
+      facts={{
+        "Who listens": listener && <Who listener={listener} />,
+        Health: <Health claim={claim} />,
+        Command: cmd && <code>{cmd}</code>,
+        Directory: cwd && <code>{cwd}</code>,
+        URLs: <Urls urls={urls} />,
+        "Lives with": pid !== null && `process ${pid}`,
+        Claimed: <Ago at={createdAt} />,
+        Metadata: metadata && <Json value={metadata} />,
+        "In a shell": (
+          <>
+            <code>{`port-daddy claim ${id}`}</code> <Copy text={String(port)} label="Copy port" />
+          </>
+        ),
+      }}
+    />
   );
 }
 
@@ -220,4 +214,38 @@ function Health({ claim: { id, health } }: { claim: Claim }) {
       <span role="status">{result}</span>
     </>
   );
+}
+
+/** Releases a claim; taken back, it is claimed again as it was. */
+function release(claim: Claim): Promise<boolean> {
+  const { id, port } = claim;
+  return perform(
+    async () => {
+      const { released } = await call("release", { id, port });
+      if (released === 0) throw new Fault("not_found", `${id} holds port ${port} no more`);
+    },
+    `Released ${id} (port ${port})`,
+    () => void perform(() => call("claim", again(claim)), `Claimed ${id} again (port ${port})`),
+  );
+}
+
+/** What is taken back at the last moment is not over at once. */
+const leastSpanMs = 1_000;
+
+/** What a claim was made with, as far as it is known. */
+function again(claim: Claim): InputOf<"claim"> {
+  const { id, port, pid, agent, cmd, cwd, health, metadata, expiresAt } = claim;
+  const { local: _, ...urls } = claim.urls;
+  return {
+    id,
+    port,
+    urls,
+    ...(pid !== null && { pid }),
+    ...(agent !== null && { agent }),
+    ...(cmd !== null && { cmd }),
+    ...(cwd !== null && { cwd }),
+    ...(health !== null && { health }),
+    ...(metadata !== null && { metadata }),
+    ...(expiresAt !== null && { expires: Math.max(leastSpanMs, expiresAt - Date.now()) }),
+  };
 }

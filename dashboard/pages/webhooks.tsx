@@ -5,43 +5,41 @@ import type { Delivery, DeliveryStatus, Webhook } from "../../src/contract/entit
 import { webhookEvents } from "../../src/contract/events.ts";
 import { Fault } from "../../src/contract/faults.ts";
 import type { InputOf } from "../../src/contract/operations.ts";
-import { perform } from "../actions.tsx";
+import { perform } from "../notices.ts";
 import { call } from "../daemon.ts";
 import { useAsked } from "../parts/asked.ts";
 import { Badge, type Tone } from "../parts/badge.tsx";
 import { ask } from "../parts/dialog.tsx";
-import { Empty } from "../parts/empty.tsx";
 import { Facts } from "../parts/facts.tsx";
 import { Filter, wordMatcher } from "../parts/filter.tsx";
 import { counted, Page } from "../parts/page.tsx";
-import { Table, type Column, type TableOf } from "../parts/table.tsx";
+import { Listing, type Column, type Shape } from "../parts/table.tsx";
 import type { Params } from "../route.ts";
 import type { State } from "../state.ts";
 import { Ago, Left } from "../time.tsx";
 
-/** `facts`: the webhook as JSON, so that an unchanged one is an unchanged row. */
-type Row = { id: string; facts: string; attempts: number };
+type Row = { webhook: Webhook; attempts: number };
 
 const columns: Column<Row>[] = [
-  { head: "Events", cell: (row) => <code class="cut">{webhookOf(row).events.join(", ")}</code> },
+  { head: "Events", cell: ({ webhook }) => <code class="cut">{webhook.events.join(", ")}</code> },
   {
     head: "State",
-    cell: (row) => {
-      const { active, paused } = webhookOf(row);
+    cell: ({ webhook: { active, paused } }) => {
       if (paused !== null) return <Badge tone="bad">paused</Badge>;
       return <Badge tone={active ? "good" : "idle"}>{active ? "on" : "off"}</Badge>;
     },
   },
-  { head: "Pending", isNumber: true, cell: (row) => webhookOf(row).pending },
-  { head: "Signed", cell: (row) => (webhookOf(row).hasSecret ? "yes" : "no") },
+  { head: "Pending", isNumber: true, cell: ({ webhook }) => webhook.pending },
+  { head: "Signed", cell: ({ webhook }) => (webhook.hasSecret ? "yes" : "no") },
 ];
 
-const table: Pick<TableOf<Row>, "keyOf" | "first" | "columns" | "actions" | "details"> = {
-  keyOf: ({ id }) => id,
-  first: { head: "Goes to", text: (row) => webhookOf(row).url },
+const shape: Shape<Row> = {
+  label: "Webhooks",
+  noun: "webhook",
+  keyOf: ({ webhook }) => webhook.id,
+  first: { head: "Goes to", text: ({ webhook }) => webhook.url },
   columns,
-  actions: (row) => {
-    const webhook = webhookOf(row);
+  actions: ({ webhook }) => {
     const { url } = webhook;
     return (
       <>
@@ -80,7 +78,11 @@ const table: Pick<TableOf<Row>, "keyOf" | "first" | "columns" | "actions" | "det
       </>
     );
   },
-  details: (row) => <Details webhook={webhookOf(row)} attempts={row.attempts} />,
+  details: (row) => <Details {...row} />,
+  empty: {
+    says: "No webhook yet. One is told, signed and with retries, of what happens here:",
+    command: "port-daddy webhooks add https://example.com/hook --events 'service.*'",
+  },
 };
 
 export function Webhooks({ state, params }: { state: State; params: Params }) {
@@ -91,8 +93,7 @@ export function Webhooks({ state, params }: { state: State; params: Params }) {
     return webhooks
       .filter(({ id, url, events, filter }) => isMatch(id, url, events.join(" "), filter))
       .map((webhook): Row => ({
-        id: webhook.id,
-        facts: JSON.stringify(webhook),
+        webhook,
         attempts: attempts.get(webhook.id) ?? 0,
       }));
   }, [webhooks, attempts, q]);
@@ -109,21 +110,9 @@ export function Webhooks({ state, params }: { state: State; params: Params }) {
         </>
       }
     >
-      {webhooks.length === 0 ? (
-        <Empty command="port-daddy webhooks add https://example.com/hook --events 'service.*'">
-          No webhook yet. One is told, signed and with retries, of what happens here:
-        </Empty>
-      ) : rows.length === 0 ? (
-        <Empty>No webhook matches this filter.</Empty>
-      ) : (
-        <Table label="Webhooks" rows={rows} open={open} {...table} />
-      )}
+      <Listing shape={shape} rows={rows} all={webhooks.length} open={open} />
     </Page>
   );
-}
-
-function webhookOf({ facts }: Row): Webhook {
-  return JSON.parse(facts);
 }
 
 function isOn({ active, paused }: Webhook): boolean {
@@ -152,7 +141,7 @@ const tones: Record<DeliveryStatus, Tone> = { delivered: "good", pending: "idle"
 /** So many deliveries are shown. */
 const shownDeliveries = 20;
 
-function Details({ webhook, attempts }: { webhook: Webhook; attempts: number }) {
+function Details({ webhook, attempts }: Row) {
   const { id, filter, paused, pending, dropped, createdAt } = webhook;
   // Whenever something was put down or tried, there is news.
   const { value, failure } = useAsked(
@@ -230,10 +219,12 @@ function askToAdd(): void {
   ask({
     title: "Add a webhook",
     body: <Fields />,
-    action: "Add",
-    onAction: (form) => {
-      const input = inputOf(form);
-      return perform(() => call("addWebhook", input), `Added ${input.url}`);
+    action: {
+      label: "Add",
+      run: (form) => {
+        const input = inputOf(form);
+        return perform(() => call("addWebhook", input), `Added ${input.url}`);
+      },
     },
   });
 }
@@ -243,21 +234,23 @@ function askToEdit(webhook: Webhook): void {
   ask({
     title: `Edit ${url}`,
     body: <Fields webhook={webhook} />,
-    action: "Save",
-    onAction: (form) => {
-      const { secret, ...input } = inputOf(form);
-      // A secret is not shown, so an empty field is none that was taken away.
-      const change = form.has("unsigned") ? null : secret;
-      return perform(
-        () =>
-          call("updateWebhook", {
-            id,
-            filter: null,
-            ...input,
-            ...(change !== undefined && { secret: change }),
-          }),
-        `Saved ${input.url}${hasSecret && change === null ? ", no longer signed" : ""}`,
-      );
+    action: {
+      label: "Save",
+      run: (form) => {
+        const { secret, ...input } = inputOf(form);
+        // A secret is not shown, so an empty field is none that was taken away.
+        const change = form.has("unsigned") ? null : secret;
+        return perform(
+          () =>
+            call("updateWebhook", {
+              id,
+              filter: null,
+              ...input,
+              ...(change !== undefined && { secret: change }),
+            }),
+          `Saved ${input.url}${hasSecret && change === null ? ", no longer signed" : ""}`,
+        );
+      },
     },
   });
 }
@@ -325,8 +318,10 @@ function askToRemove({ id, url, pending }: Webhook): void {
         {pending > 0 && `, and ${counted(pending, pending, "event")} still to be delivered`}.
       </p>
     ),
-    action: "Delete",
-    isDangerous: true,
-    onAction: () => perform(() => call("removeWebhook", { id }), `Deleted the webhook to ${url}`),
+    action: {
+      label: "Delete",
+      isDangerous: true,
+      run: () => perform(() => call("removeWebhook", { id }), `Deleted the webhook to ${url}`),
+    },
   });
 }

@@ -1,7 +1,6 @@
 // What the daemon answers about one thing that is looked at, asked when it is opened and again when `version` changes.
 
 import { useEffect, useState } from "hono/jsx/dom";
-import type { CallOptions } from "../../src/client/calls.ts";
 import { asFault } from "../../src/contract/faults.ts";
 import type {
   InputOf,
@@ -17,12 +16,11 @@ export function useAsked<N extends Exclude<OperationName, StreamName>>(
   name: N,
   input: InputOf<N>,
   version: unknown = "",
-  options: CallOptions = {},
 ): Answer<OutputOf<N>> {
   const [answer, setAnswer] = useState<Answer<OutputOf<N>>>({});
   useEffect(() => {
     let isCurrent = true;
-    call(name, input, options).then(
+    call(name, input).then(
       (value) => isCurrent && setAnswer({ value }),
       (error) => isCurrent && setAnswer({ failure: asFault(error).message }),
     );

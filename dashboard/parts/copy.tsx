@@ -1,6 +1,7 @@
 // Text to take along.
 
-import { copy } from "../actions.tsx";
+import { Fault } from "../../src/contract/faults.ts";
+import { perform } from "../notices.ts";
 
 /** A command line with a button that copies it. */
 export function Command({ text }: { text: string }) {
@@ -12,7 +13,7 @@ export function Command({ text }: { text: string }) {
   );
 }
 
-export function Copy({ text, label = "Copy" }: { text: string; label?: string }) {
+export function Copy({ text, label }: { text: string; label: string }) {
   return (
     <button
       type="button"
@@ -23,4 +24,14 @@ export function Copy({ text, label = "Copy" }: { text: string; label?: string })
       {label}
     </button>
   );
+}
+
+/** Puts text where it can be pasted. */
+function copy(text: string): Promise<boolean> {
+  return perform(async () => {
+    // Beyond loopback, without TLS, a page has no clipboard.
+    if (!navigator.clipboard)
+      throw new Fault("forbidden", "This browser lets the page copy nothing; select it by hand");
+    await navigator.clipboard.writeText(text);
+  }, `Copied ${text}`);
 }

@@ -4,14 +4,11 @@ import { useEffect, useRef, type Child } from "hono/jsx/dom";
 import { createValue } from "../value.ts";
 import { Notices } from "./notices.tsx";
 
-export type Dialog = {
+type Dialog = {
   title: string;
   body: Child;
-  /** What the button that goes on says; left out, there is only one to close. */
-  action?: string;
-  isDangerous?: boolean;
-  /** Called with what the form holds; the dialog closes if it comes to true. */
-  onAction?: (form: FormData) => Promise<boolean>;
+  /** What the button that goes on says and does; the dialog closes if that comes to true. Without it there is only one to close. */
+  action?: { label: string; isDangerous?: true; run: (form: FormData) => Promise<boolean> };
 };
 
 const shown = createValue<Dialog | undefined>(undefined);
@@ -31,8 +28,13 @@ export function DialogHost() {
 }
 
 function Shown({ dialog }: { dialog: Dialog }) {
+  const { title, body, action } = dialog;
   const element = useRef<HTMLDialogElement>(null);
-  const close = () => shown.set(undefined);
+  const isUnderWay = useRef(false);
+  function close(): void {
+    // Another may have come in its place while it was under way.
+    if (shown.get() === dialog) shown.set(undefined);
+  }
   useEffect(() => {
     const before = document.activeElement;
     element.current?.showModal();
@@ -40,23 +42,27 @@ function Shown({ dialog }: { dialog: Dialog }) {
       if (before instanceof HTMLElement) before.focus();
     };
   }, []);
+  /** Once, however often the button is pressed. */
   async function submit(event: Event): Promise<void> {
     event.preventDefault();
-    const form = new FormData(event.target as HTMLFormElement);
-    if (!dialog.onAction || (await dialog.onAction(form))) close();
+    if (isUnderWay.current) return;
+    isUnderWay.current = true;
+    const isDone = !action || (await action.run(new FormData(event.target as HTMLFormElement)));
+    isUnderWay.current = false;
+    if (isDone) close();
   }
   return (
     <dialog ref={element} onClose={close} aria-labelledby="dialog-title">
       <form method="dialog" onSubmit={submit}>
-        <h2 id="dialog-title">{dialog.title}</h2>
-        <div class="dialog-body">{dialog.body}</div>
+        <h2 id="dialog-title">{title}</h2>
+        <div class="dialog-body">{body}</div>
         <div class="dialog-actions">
           <button type="button" onClick={close}>
-            {dialog.action ? "Cancel" : "Close"}
+            {action ? "Cancel" : "Close"}
           </button>
-          {dialog.action && (
-            <button type="submit" class={dialog.isDangerous ? "danger" : "primary"}>
-              {dialog.action}
+          {action && (
+            <button type="submit" class={action.isDangerous ? "danger" : "primary"}>
+              {action.label}
             </button>
           )}
         </div>

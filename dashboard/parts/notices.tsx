@@ -1,6 +1,6 @@
 // What was just done, or could not be; with a way back where there is one.
 
-import { dismiss, notices, type Notice } from "../actions.tsx";
+import { dismiss, notices, type Notice } from "../notices.ts";
 
 export function Notices() {
   return (

@@ -1,7 +1,9 @@
 // A list as a table: a row can be opened, its actions have keys, and on a narrow screen each row becomes a card.
+// The elements carry their roles in so many words, because as cards they lose what they are.
 
 import { memo, useState, type Child } from "hono/jsx/dom";
 import { setParams } from "../route.ts";
+import { Empty } from "./empty.tsx";
 
 export type Column<T> = {
   head: string;
@@ -9,10 +11,12 @@ export type Column<T> = {
   isNumber?: true;
 };
 
-export type TableOf<T> = {
+/** What a table is, whatever is in it. */
+export type Shape<T> = {
   /** What it lists, for those who do not see it. */
   label: string;
-  rows: readonly T[];
+  /** One of what it lists: `service`. */
+  noun: string;
   keyOf: (row: T) => string;
   /** What the first cell says; its button opens the row. */
   first: { head: string; text: (row: T) => Child };
@@ -21,6 +25,16 @@ export type TableOf<T> = {
   actions: (row: T) => Child;
   /** What is shown below a row that is open. */
   details: (row: T) => Child;
+  /** What is said where there is nothing at all, and the command that makes it so. */
+  empty: { says: string; command: string };
+};
+
+type Filled<T> = {
+  shape: Shape<T>;
+  /** Those that match the filter. */
+  rows: readonly T[];
+  /** How many there are, filtered or not. */
+  all: number;
   /** The key of the row that is open. */
   open: string | undefined;
 };
@@ -28,22 +42,20 @@ export type TableOf<T> = {
 /** A page stays quick with so many rows; more are a button away. */
 const firstRows = 200;
 
-export function Table<T extends object>(props: TableOf<T>) {
-  const { label, rows, keyOf, first, columns, open } = props;
+export function Listing<T extends object>({ shape, rows, all, open }: Filled<T>) {
   const [isAll, setAll] = useState(false);
+  const { label, noun, first, columns, keyOf, empty } = shape;
+  if (all === 0) return <Empty command={empty.command}>{empty.says}</Empty>;
+  if (rows.length === 0) return <Empty>No {noun} matches this filter.</Empty>;
   const shown = isAll ? rows : rows.slice(0, firstRows);
   return (
     <>
       <table role="table" aria-label={label}>
         <thead role="rowgroup">
           <tr role="row">
-            <th role="columnheader" scope="col">
-              {first.head}
-            </th>
+            <Head text={first.head} />
             {columns.map(({ head, isNumber }) => (
-              <th role="columnheader" scope="col" key={head} class={isNumber ? "number" : ""}>
-                {head}
-              </th>
+              <Head key={head} text={head} isNumber={isNumber} />
             ))}
             <th role="columnheader" scope="col">
               <span class="unseen">Actions</span>
@@ -52,7 +64,7 @@ export function Table<T extends object>(props: TableOf<T>) {
         </thead>
         <tbody role="rowgroup">
           {shown.map((row) => (
-            <Row key={keyOf(row)} row={row} isOpen={keyOf(row) === open} table={props} />
+            <Row key={keyOf(row)} row={row} isOpen={keyOf(row) === open} shape={shape} />
           ))}
         </tbody>
       </table>
@@ -65,11 +77,18 @@ export function Table<T extends object>(props: TableOf<T>) {
   );
 }
 
-type RowProps = { row: any; isOpen: boolean; table: TableOf<any> };
+function Head({ text, isNumber }: { text: string; isNumber?: true | undefined }) {
+  return (
+    <th role="columnheader" scope="col" class={isNumber ? "number" : ""}>
+      {text}
+    </th>
+  );
+}
 
-/** Rendered again only where something of its own has changed: the functions of a table are always the same. */
-const Row = memo(function Row({ row, isOpen, table }: RowProps) {
-  const { keyOf, first, columns, actions, details } = table;
+type RowProps<T> = { row: T; isOpen: boolean; shape: Shape<T> };
+
+function RowOf<T>({ row, isOpen, shape }: RowProps<T>) {
+  const { keyOf, first, columns, actions, details } = shape;
   const toggle = () => setParams({ open: isOpen ? "" : keyOf(row) });
   return (
     <>
@@ -109,11 +128,11 @@ const Row = memo(function Row({ row, isOpen, table }: RowProps) {
       )}
     </>
   );
-}, hasSameParts);
-
-function hasSameParts(before: RowProps, after: RowProps): boolean {
-  return (
-    before.isOpen === after.isOpen &&
-    Object.keys(after.row).every((name) => before.row[name] === after.row[name])
-  );
 }
+
+/** Rendered again only where what it is about has changed, however it was put together. */
+const Row = memo(
+  RowOf,
+  (before: RowProps<unknown>, after: RowProps<unknown>) =>
+    before.isOpen === after.isOpen && JSON.stringify(before.row) === JSON.stringify(after.row),
+) as typeof RowOf;

@@ -24,8 +24,8 @@ export function Figure({
       <header class="figure-head">
         <h2 id={heading}>{title}</h2>
         <div class="choice" role="group" aria-label={`${title}, shown as`}>
-          <Choice label="Picture" isChosen={!isTable} onChoose={() => setIsTable(false)} />
-          <Choice label="Table" isChosen={isTable} onChoose={() => setIsTable(true)} />
+          <Toggle label="Picture" isChosen={!isTable} onChoose={() => setIsTable(false)} />
+          <Toggle label="Table" isChosen={isTable} onChoose={() => setIsTable(true)} />
         </div>
         <p class="figure-summary">{summary}</p>
       </header>
@@ -36,7 +36,7 @@ export function Figure({
 }
 
 /** One button of several of which one is pressed. */
-export function Choice({
+export function Toggle({
   label,
   isChosen,
   onChoose,

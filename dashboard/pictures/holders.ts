@@ -4,7 +4,7 @@
 import type { Waiting } from "../../src/contract/feed.ts";
 import { byName } from "../order.ts";
 import type { Claim, Hold, Member } from "../state.ts";
-import { count, grouped, listed, ordinal } from "./words.ts";
+import { count, grouped, listed, ordinal, verb } from "../words.ts";
 
 export type Holder = {
   key: string;
@@ -16,7 +16,7 @@ export type Holder = {
   waits: Wait[];
 };
 
-export type Held = {
+type Held = {
   key: string;
   kind: "service" | "lock";
   /** What stands for itself. */
@@ -24,7 +24,7 @@ export type Held = {
   since: number;
 };
 
-export type Wait = {
+type Wait = {
   lock: string;
   since: number;
   /** From 1. */
@@ -124,8 +124,8 @@ export type Node = { key: string; kind: "service" | "lock"; y: number; label: st
 );
 
 /** A line from a holder to a node, both by their place in the lists. */
-export type Curve = { holder: number; node: number; kind: "service" | "lock" };
-export type Dashes = { holder: number; node: number; place?: string };
+type Curve = { holder: number; node: number; kind: "service" | "lock" };
+type Dashes = { holder: number; node: number; place?: string };
 
 export type Holdings = {
   left: { holder: Holder; y: number }[];
@@ -277,14 +277,14 @@ export function summaryOfHoldings(
   const facts = [
     holding.length === 0
       ? "No agent holds anything"
-      : `${listed(who)} ${holding.length === 1 ? "holds" : "hold"} ${listed(what)}`,
-    ...(waiting > 0 ? [`${grouped(waiting)} ${waiting === 1 ? "waits" : "wait"} for a lock`] : []),
-    ...(stale > 0 ? [`${grouped(stale)} ${stale === 1 ? "is" : "are"} stale`] : []),
+      : `${listed(who)} ${verb(holding.length, "holds", "hold")} ${listed(what)}`,
+    ...(waiting > 0 ? [`${grouped(waiting)} ${verb(waiting, "waits", "wait")} for a lock`] : []),
+    ...(stale > 0 ? [`${grouped(stale)} ${verb(stale, "is", "are")} stale`] : []),
     ...(idle > 0 && holding.length > 0
-      ? [`${grouped(idle)} more ${idle === 1 ? "agent holds" : "agents hold"} nothing`]
+      ? [`${grouped(idle)} more ${verb(idle, "agent holds", "agents hold")} nothing`]
       : []),
     ...(free > 0
-      ? [`${count(free, "service")} ${free === 1 ? "belongs" : "belong"} to no agent`]
+      ? [`${count(free, "service")} ${verb(free, "belongs", "belong")} to no agent`]
       : []),
   ];
   return `${facts.join("; ")}.`;

@@ -1,16 +1,17 @@
 // Where spans and dots lie in a window of time: a lane for each service, lock and channel that has something there.
 
+import * as duration from "../../src/contract/duration.ts";
 import { byName } from "../order.ts";
 import { clockTime } from "../time.tsx";
+import { count, instant } from "../words.ts";
 import type { Dot, Run, Span, Story } from "./story.ts";
 import { xOf, type Window } from "./window.ts";
-import { count, instant, span as inWords } from "./words.ts";
 
-export const laneKinds = ["service", "lock", "channel"] as const;
+const laneKinds = ["service", "lock", "channel"] as const;
 export type LaneKind = (typeof laneKinds)[number];
 
 /** `x` in pixels from the left of the plot, cut off at its edges. */
-export type Stretch = { x1: number; x2: number };
+type Stretch = { x1: number; x2: number };
 export type Bar = Stretch & {
   span: Span;
   running: Stretch[];
@@ -18,7 +19,7 @@ export type Bar = Stretch & {
   isOver: boolean;
 };
 /** Dots so near to each other that they are drawn as one. */
-export type Cluster = { x: number; radius: number; dots: Dot[] };
+type Cluster = { x: number; radius: number; dots: Dot[] };
 
 export type Lane = {
   kind: LaneKind;
@@ -188,7 +189,7 @@ export function sentenceOfSpan(span: Span, now: number): string {
 
 /** How long it lasted, or has lasted up to now; empty where its beginning is not known. */
 export function lastingOf({ from, to }: Run, now: number): string {
-  return from === undefined ? "" : inWords((to ?? now) - from);
+  return from === undefined ? "" : duration.span((to ?? now) - from);
 }
 
 /** `channel build:done · ada · 14:02:11 · "ok"`; of many how many and from when to when. */

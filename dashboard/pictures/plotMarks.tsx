@@ -1,20 +1,18 @@
 // What the timeline draws: its axis and, one below the other, the lanes with their bars and dots.
 
 import { memo } from "hono/jsx/dom";
+import { characterWidth, cut } from "../words.ts";
 import { barsPath, dotsPath, type Bar, type Lane, type LaneKind, type Section } from "./lanes.ts";
 import type { Ending } from "./story.ts";
 import { ticks, xOf, type Window } from "./window.ts";
-import { cut } from "./words.ts";
 
 // Pixels.
 export const axisHeight = 22;
 const headHeight = 22;
 export const laneHeight = 18;
 const barHeight = 10;
-/** A character of the pictures' monospaced names is no wider. */
-const characterWidth = 6.8;
 
-export const headings: Record<LaneKind, string> = {
+const headings: Record<LaneKind, string> = {
   service: "Services",
   lock: "Locks",
   channel: "Channels",
@@ -27,7 +25,7 @@ const endMarks: Partial<Record<Ending, (x: number, y: number) => string>> = {
 };
 
 export type PlacedLane = Lane & { top: number };
-export type Placed = { heads: { text: string; top: number }[]; rows: PlacedLane[]; height: number };
+type Placed = { heads: { text: string; top: number }[]; rows: PlacedLane[]; height: number };
 
 /** The sections one below the other, each under its heading. */
 export function place(sections: readonly Section[]): Placed {
@@ -103,7 +101,7 @@ const LaneMarks = memo<LaneMarksProps>(
   ({ kind, name, top, labelWidth, width, whole, running, forced, cleanup, dots }) => (
     <g transform={`translate(0 ${top})`}>
       <text x={0} y={13}>
-        {cut(name, (labelWidth - 10) / characterWidth)}
+        {cut(name, (labelWidth - 10) / characterWidth[11])}
         <title>{name}</title>
       </text>
       <g transform={`translate(${labelWidth} 0)`}>

@@ -4,6 +4,8 @@ import { memo, useMemo } from "hono/jsx/dom";
 import type { Range } from "../../src/contract/range.ts";
 import { linkTo } from "../route.ts";
 import type { Seen } from "../state.ts";
+import { count } from "../words.ts";
+import { FactTable } from "./factTable.tsx";
 import { Figure, Legend, Sideways } from "./figure.tsx";
 import {
   layOutPorts,
@@ -15,8 +17,6 @@ import {
   type PortState,
 } from "./ports.ts";
 import { useRoving } from "./roving.ts";
-import { Table } from "./table.tsx";
-import { count } from "./words.ts";
 
 // Pixels. Every tenth column stands a little off, so that the eye finds the number without counting.
 const pitch = 9;
@@ -146,7 +146,7 @@ const MarkLink = memo<MarkProps>(({ id, href, port, state, y, isStop }) => (
 
 function PortTable({ marks }: { marks: readonly Mark[] }) {
   return (
-    <Table
+    <FactTable
       label={count(marks.length, "claimed port")}
       columns={portColumns}
       rows={marks.map(({ id, port, state, agent }) => ({
@@ -157,12 +157,7 @@ function PortTable({ marks }: { marks: readonly Mark[] }) {
   );
 }
 
-const portColumns = [
-  { label: "Port" },
-  { label: "Identity" },
-  { label: "Status" },
-  { label: "Agent" },
-];
+const portColumns = [{ head: "Port" }, { head: "Identity" }, { head: "Status" }, { head: "Agent" }];
 
 function hrefOf(id: string): string {
   return linkTo("services", { open: id });

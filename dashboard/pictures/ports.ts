@@ -2,7 +2,7 @@
 
 import { contains, type Range } from "../../src/contract/range.ts";
 import type { Seen } from "../state.ts";
-import { count, grouped, listed } from "./words.ts";
+import { count, grouped, listed, verb } from "../words.ts";
 
 export const portStates = ["running", "assigned", "stopped", "stranger"] as const;
 /** The status of the claim; `stranger` where something else listens on its port. */
@@ -61,17 +61,14 @@ export function summaryOfPorts(marks: readonly Mark[], range: Range): string {
   const outside = marks.filter(({ port }) => !contains(range, port)).length;
   const running = marks.filter(({ state }) => state === "running").length;
   const strangers = marks.filter(({ state }) => state === "stranger").length;
+  const inside = marks.length - outside;
   const facts = [
-    `${grouped(marks.length - outside)} of ${size} ports ${areOrIs(marks.length - outside)} claimed`,
+    `${grouped(inside)} of ${size} ports ${verb(inside, "is", "are")} claimed`,
     ...(outside > 0 ? [`${count(outside, "claim")} outside the range`] : []),
-    `${grouped(running)} ${areOrIs(running)} running`,
+    `${grouped(running)} ${verb(running, "is", "are")} running`,
     ...(strangers > 0 ? [`a stranger listens on ${grouped(strangers)}`] : []),
   ];
   return `${facts.length > 2 ? listed(facts) : facts.join(", ")}.`;
-}
-
-function areOrIs(number: number): string {
-  return number === 1 ? "is" : "are";
 }
 
 function rowOf(port: number): number {

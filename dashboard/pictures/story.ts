@@ -2,6 +2,7 @@
 // message is a dot.
 
 import type { ActivityEntry } from "../../src/contract/entities.ts";
+import type { EventData, EventName } from "../../src/contract/events.ts";
 import type { Hold, Seen } from "../state.ts";
 
 /** held: it has not ended; forced: somebody freed a lock by force; cleanup: the daemon ended it by itself. */
@@ -34,23 +35,122 @@ type Held = {
 };
 
 /** `entries` oldest first; what is held at their end is in `services` and `locks`. */
-export function tell(entries: readonly ActivityEntry[], { services, locks }: Held): Story {
-  const spans: Span[] = [];
-  const dots: Dot[] = [];
+export function storyOf(entries: readonly ActivityEntry[], held: Held): Story {
+  const telling: Telling = { spans: openSpans(), dots: [] };
+  for (const entry of entries) {
+    // What a later version tells is passed over.
+    if (!Object.hasOwn(steps, entry.event)) continue;
+    const step = steps[entry.event as keyof typeof steps] as Step<EventName>;
+    step(telling, entry as Told<EventName>);
+  }
+  closeWith(telling.spans, held);
+  return { spans: telling.spans.all, dots: telling.dots };
+}
+
+type Telling = { spans: OpenSpans; dots: Dot[] };
+
+/** An entry of which each fact may be missing: the log may hold what another version wrote. */
+type Told<N extends EventName> = Omit<ActivityEntry, "metadata"> & {
+  metadata: Partial<EventData[N]>;
+};
+
+/** What an event adds to the story. */
+type Step<N extends EventName> = (telling: Telling, entry: Told<N>) => void;
+
+const steps = {
+  "service.claim": claim,
+  "service.release": release,
+  "service.start": start,
+  "service.stop": stop,
+  "lock.acquire": acquire,
+  "lock.extend": extend,
+  "lock.release": unlock,
+  "message.publish": publish,
+} satisfies { [N in EventName]?: Step<N> };
+
+function claim({ spans }: Telling, entry: Told<"service.claim">): void {
+  const { targetId: id, timestamp: at, metadata, actor } = entry;
+  const isAgain = metadata.existing === true;
+  const known = spans.find("service", id);
+  if (known && !isAgain) spans.end(known, at, "ended");
+  const since = isAgain ? metadata.createdAt : at;
+  const span = isAgain && known ? known : spans.begin("service", id, since, at);
+  span.activeAt = at;
+  span.who = metadata.agent ?? actor;
+  if (metadata.status === "running") startRunning(span, isAgain ? span.from : at);
+}
+
+function release({ spans }: Telling, entry: Told<"service.release">): void {
+  endAsTold(spans, spans.current("service", entry), entry);
+}
+
+function start({ spans }: Telling, entry: Told<"service.start">): void {
+  startRunning(spans.current("service", entry), entry.timestamp);
+}
+
+function stop({ spans }: Telling, entry: Told<"service.stop">): void {
+  const span = spans.current("service", entry);
+  startRunning(span, span.from);
+  stopRunning(span, entry.timestamp);
+}
+
+function acquire({ spans }: Telling, entry: Told<"lock.acquire">): void {
+  const { targetId: name, timestamp: at, metadata, actor } = entry;
+  const known = spans.find("lock", name);
+  if (known) spans.end(known, at, "ended");
+  spans.begin("lock", name, at, at).who = metadata.owner ?? actor;
+}
+
+function extend({ spans }: Telling, entry: Told<"lock.extend">): void {
+  spans.current("lock", entry).who ||= entry.metadata.owner ?? "";
+}
+
+function unlock({ spans }: Telling, entry: Told<"lock.release">): void {
+  const span = spans.current("lock", entry);
+  span.who = entry.metadata.owner ?? span.who;
+  endAsTold(spans, span, entry);
+}
+
+function publish({ dots }: Telling, entry: Told<"message.publish">): void {
+  const { targetId: channel, timestamp: at, metadata, actor } = entry;
+  dots.push({ channel, who: metadata.sender ?? actor, at, preview: metadata.preview ?? "" });
+}
+
+function endAsTold(
+  spans: OpenSpans,
+  span: Span,
+  { action, timestamp, metadata: { reason } }: Told<"service.release" | "lock.release">,
+): void {
+  const byItself = action === "cleanup" ? "cleanup" : "ended";
+  spans.end(span, timestamp, reason === "forced" ? "forced" : byItself, reason);
+}
+
+type OpenSpans = ReturnType<typeof openSpans>;
+
+/** All spans in the order in which they were told of, and of each name the one that is going on. */
+function openSpans() {
+  const all: Span[] = [];
   const open = new Map<string, Span>();
+
+  function find(kind: Span["kind"], name: string): Span | undefined {
+    return open.get(`${kind} ${name}`);
+  }
 
   function begin(kind: Span["kind"], name: string, from: number | undefined, at: number): Span {
     const began = { from, to: undefined, who: "", ending: "held", reason: undefined } as const;
     const span: Span = { ...began, kind, name, running: [], activeAt: at };
     open.set(`${kind} ${name}`, span);
-    spans.push(span);
+    all.push(span);
     return span;
   }
 
-  /** The one that is going on; one that nothing was told of began before. */
-  function current(kind: Span["kind"], { targetId, timestamp }: ActivityEntry): Span {
-    const span = open.get(`${kind} ${targetId}`) ?? begin(kind, targetId, undefined, timestamp);
-    span.activeAt = timestamp;
+  /** The one that an entry goes on with; one that nothing was told of began before. */
+  function current(
+    kind: Span["kind"],
+    { targetId: name, timestamp: at }: Pick<ActivityEntry, "targetId" | "timestamp">,
+  ): Span {
+    const span = find(kind, name) ?? begin(kind, name, undefined, at);
+    span.activeAt = at;
     return span;
   }
 
@@ -60,105 +160,35 @@ export function tell(entries: readonly ActivityEntry[], { services, locks }: Hel
     open.delete(`${span.kind} ${span.name}`);
   }
 
-  function claim(entry: ActivityEntry): void {
-    const { targetId: id, timestamp: at, metadata, actor } = entry;
-    const isAgain = metadata["existing"] === true;
-    const known = open.get(`service ${id}`);
-    if (known && !isAgain) end(known, at, "ended");
-    const since = isAgain ? numberOf(metadata, "createdAt") : at;
-    const span = isAgain && known ? known : begin("service", id, since, at);
-    span.activeAt = at;
-    span.who = textOf(metadata, "agent") ?? actor;
-    if (metadata["status"] === "running" && !isRunning(span))
-      span.running.push({ from: isAgain ? span.from : at, to: undefined });
-  }
+  return { all, find, begin, current, end, goingOn: () => [...open.values()] };
+}
 
-  function release(kind: Span["kind"], entry: ActivityEntry): void {
-    const reason = textOf(entry.metadata, "reason");
-    const span = current(kind, entry);
-    if (kind === "lock") span.who = textOf(entry.metadata, "owner") ?? span.who;
-    const byItself = entry.action === "cleanup" ? "cleanup" : "ended";
-    end(span, entry.timestamp, reason === "forced" ? "forced" : byItself, reason);
-  }
-
-  const steps: ReadonlyMap<string, (entry: ActivityEntry) => void> = new Map([
-    ["service.claim", claim],
-    ["service.release", (entry) => release("service", entry)],
-    [
-      "service.start",
-      (entry) => {
-        const span = current("service", entry);
-        if (!isRunning(span)) span.running.push({ from: entry.timestamp, to: undefined });
-      },
-    ],
-    [
-      "service.stop",
-      (entry) => {
-        const span = current("service", entry);
-        if (!isRunning(span)) span.running.push({ from: span.from, to: undefined });
-        stopRunning(span, entry.timestamp);
-      },
-    ],
-    [
-      "lock.acquire",
-      (entry) => {
-        const { targetId: name, timestamp: at, metadata, actor } = entry;
-        const known = open.get(`lock ${name}`);
-        if (known) end(known, at, "ended");
-        begin("lock", name, at, at).who = textOf(metadata, "owner") ?? actor;
-      },
-    ],
-    [
-      "lock.extend",
-      (entry) => void (current("lock", entry).who ||= textOf(entry.metadata, "owner") ?? ""),
-    ],
-    ["lock.release", (entry) => release("lock", entry)],
-    [
-      "message.publish",
-      ({ targetId: channel, timestamp: at, metadata, actor }) => {
-        const who = textOf(metadata, "sender") ?? actor;
-        dots.push({ channel, who, at, preview: textOf(metadata, "preview") ?? "" });
-      },
-    ],
-  ]);
-
-  for (const entry of entries) steps.get(entry.event)?.(entry);
-
+/** What is held goes on, whatever was told of it; all else is over. */
+function closeWith(spans: OpenSpans, { services, locks }: Held): void {
   for (const { id, createdAt, agent, status } of services.values()) {
-    const span = open.get(`service ${id}`) ?? begin("service", id, createdAt, createdAt);
+    const span = spans.find("service", id) ?? spans.begin("service", id, createdAt, createdAt);
     span.from ??= createdAt;
     span.who ||= agent ?? "";
-    if (status === "running" && !isRunning(span))
-      span.running.push({ from: span.from, to: undefined });
+    if (status === "running") startRunning(span, span.from);
   }
   for (const { name, acquiredAt, owner } of locks.values()) {
-    const span = open.get(`lock ${name}`) ?? begin("lock", name, acquiredAt, acquiredAt);
+    const span = spans.find("lock", name) ?? spans.begin("lock", name, acquiredAt, acquiredAt);
     span.from ??= acquiredAt;
     span.who ||= owner;
   }
   // Its end was not told, but it is there no more.
-  for (const span of [...open.values()])
+  for (const span of spans.goingOn())
     if (!(span.kind === "service" ? services : locks).has(span.name))
-      end(span, span.activeAt, "ended");
-  return { spans, dots };
+      spans.end(span, span.activeAt, "ended");
 }
 
-function isRunning({ running }: Span): boolean {
+/** Goes on with what runs already. */
+function startRunning({ running }: Span, from: number | undefined): void {
   const last = running.at(-1);
-  return last !== undefined && last.to === undefined;
+  if (last === undefined || last.to !== undefined) running.push({ from, to: undefined });
 }
 
 function stopRunning({ running }: Span, to: number): void {
   const last = running.at(-1);
   if (last) last.to ??= to;
-}
-
-function textOf(metadata: ActivityEntry["metadata"], name: string): string | undefined {
-  const value = metadata[name];
-  return typeof value === "string" ? value : undefined;
-}
-
-function numberOf(metadata: ActivityEntry["metadata"], name: string): number | undefined {
-  const value = metadata[name];
-  return typeof value === "number" ? value : undefined;
 }

@@ -1,17 +1,18 @@
 // The timeline: what was held, what ran and what was said, in a window that moves on with the clock or stands still.
 
-import { memo, useCallback, useEffect, useMemo, useRef, useState } from "hono/jsx/dom";
+import { memo, useCallback, useMemo, useState } from "hono/jsx/dom";
 import type { ActivityEntry } from "../../src/contract/entities.ts";
-import { useClock } from "../time.tsx";
 import { linkTo } from "../route.ts";
 import type { Hold, Seen } from "../state.ts";
-import { Choice, Figure } from "./figure.tsx";
+import { useClock } from "../time.tsx";
+import { count, instant, listed } from "../words.ts";
+import { FactTable, type Row } from "./factTable.tsx";
+import { Figure, Toggle } from "./figure.tsx";
+import { useHistory } from "./history.ts";
 import { lastingOf, overlaps } from "./lanes.ts";
 import { Plot } from "./plot.tsx";
-import { tell, type Span, type Story } from "./story.ts";
-import { Table, type Row } from "./table.tsx";
-import { askedNothing, askFor, type Window } from "./window.ts";
-import { count, instant, listed } from "./words.ts";
+import { storyOf, type Span, type Story } from "./story.ts";
+import type { Window } from "./window.ts";
 
 type TimelineProps = {
   services: ReadonlyMap<string, Seen>;
@@ -38,7 +39,7 @@ export const Timeline = memo<TimelineProps>((props) => {
   const [view, setView] = useState<View>({ kind: "live", spanMs: firstMs });
   const [lastMs, setLastMs] = useState(firstMs);
   const window = useWindow(view);
-  const story = useMemo(() => tell(entries, { services, locks }), [entries, services, locks]);
+  const story = useMemo(() => storyOf(entries, { services, locks }), [entries, services, locks]);
   useHistory(window, coveredSince, onNeedHistory);
 
   const showLive = useCallback((spanMs: number) => {
@@ -54,7 +55,7 @@ export const Timeline = memo<TimelineProps>((props) => {
       controls={
         <div class="choice windows" role="group" aria-label="How much time is shown">
           {choices.map(({ label, spanMs }) => (
-            <Choice
+            <Toggle
               key={label}
               label={label}
               isChosen={view.kind === "live" && view.spanMs === spanMs}
@@ -94,19 +95,6 @@ function useWindow(view: View): Window {
   const read = useCallback((now: number) => Math.ceil(now / step) * step, [step]);
   const now = useClock(read);
   return view.kind === "live" ? { from: now - view.spanMs, to: now } : view.window;
-}
-
-function useHistory(
-  window: Window,
-  coveredSince: number,
-  onNeedHistory: (since: number) => void,
-): void {
-  const before = useRef(askedNothing);
-  useEffect(() => {
-    const { asked, isAsking } = askFor(window, coveredSince, before.current ?? askedNothing);
-    before.current = asked;
-    if (isAsking) onNeedHistory(window.from);
-  }, [window.from, coveredSince, onNeedHistory]);
 }
 
 function summaryOf({ spans, dots }: Story, window: Window, view: View): string {
@@ -158,15 +146,15 @@ function TimelineTable({ story, window }: { story: Story; window: Window }) {
     all.length > maxRows
       ? `The newest ${maxRows} of ${count(all.length, "row")} in this window`
       : `${count(all.length, "row")} in this window, the newest first`;
-  return <Table label="Timeline" note={note} columns={timelineColumns} rows={rows} />;
+  return <FactTable label="Timeline" note={note} columns={timelineColumns} rows={rows} />;
 }
 
 const timelineColumns = [
-  { label: "What" },
-  { label: "Who" },
-  { label: "From", isNumber: true },
-  { label: "To", isNumber: true },
-  { label: "How long", isNumber: true },
+  { head: "What" },
+  { head: "Who" },
+  { head: "From", isNumber: true },
+  { head: "To", isNumber: true },
+  { head: "How long", isNumber: true },
 ];
 
 function rowOfSpan(span: Span, now: number): Row {

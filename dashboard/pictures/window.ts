@@ -67,7 +67,7 @@ const tickSteps = [
 /** Pixels: what the longest label of a tick takes, and some air. */
 const tickRoom = 78;
 
-export type Tick = { at: number; label: string };
+type Tick = { at: number; label: string };
 
 /** Round instants of the reader's own clock, as many as there is room for. */
 export function ticks({ from, to }: Window, width: number): Tick[] {
@@ -88,24 +88,4 @@ function labelOf(at: number, step: number): string {
   const time = date.toLocaleTimeString("en-GB");
   if (step < second) return `${time}.${Math.floor((at % second) / 100)}`;
   return step < minute ? time : time.slice(0, -3);
-}
-
-/** What was asked for of the history: everything since then, when the log was there since `coveredSince`. */
-export type Asked = { since: number; coveredSince: number };
-
-export const askedNothing: Asked = { since: Infinity, coveredSince: Infinity };
-
-/**
- * Whether the history before `coveredSince` is to be asked for, and what was asked for from then on. A start is asked for
- * once, and with it every later one, so that a window that moves on with the clock does not ask again; unless meanwhile
- * more came or some was lost, and it is still not there.
- */
-export function askFor(
-  { from }: Window,
-  coveredSince: number,
-  before: Asked,
-): { asked: Asked; isAsking: boolean } {
-  const isAsking =
-    from < coveredSince && (from < before.since || coveredSince !== before.coveredSince);
-  return { asked: isAsking ? { since: from, coveredSince } : before, isAsking };
 }

@@ -14,7 +14,7 @@ import {
 import { connectionFault, readAnswer, type Target } from "./failures.ts";
 
 /** A request as it is sent. */
-export type Asked = {
+export type WireRequest = {
   method: string;
   path: string;
   headers: Record<string, string>;
@@ -22,10 +22,10 @@ export type Asked = {
 };
 
 /** The whole answer to it; the names of its headers are in lower case. */
-export type Answered = { status: number; headers: ReadonlyMap<string, string>; body: string };
+export type WireAnswer = { status: number; headers: ReadonlyMap<string, string>; body: string };
 
 /** Throws what the system says where there is no answer, a `TimeoutError` past the deadline. */
-export type Send = (request: Asked, deadlineMs: number) => Promise<Answered>;
+export type Send = (request: WireRequest, deadlineMs: number) => Promise<WireAnswer>;
 
 export type CallOptions = {
   /** How long the answer may take; `Infinity` is no limit. */
@@ -51,7 +51,7 @@ export type CallerOptions = {
 const defaultDeadlineMs = 15_000;
 
 export function createCall(send: Send, { target, headers = {}, onAnswer }: CallerOptions): Call {
-  async function sent(request: Asked, deadlineMs: number): Promise<Answered> {
+  async function sent(request: WireRequest, deadlineMs: number): Promise<WireAnswer> {
     try {
       return await send(request, deadlineMs);
     } catch (error) {
@@ -65,27 +65,18 @@ export function createCall(send: Send, { target, headers = {}, onAnswer }: Calle
   };
 }
 
-/** The request of an operation. Throws `invalid_input`: what the daemon would refuse need not be sent, and could not
- * always be, since an empty name has no path. */
+/**
+ * The request of an operation: path fields are percent-encoded, the others go where the method carries them. The table
+ * takes only text and numbers where a query must carry them. Throws `invalid_input`: what the daemon would refuse is
+ * refused here, and some of it could not even be sent, since an empty name makes no path.
+ */
 export function requestFor(
   name: OperationName,
   input: Record<string, unknown>,
   headers: Record<string, string>,
-): Asked {
-  const operation: Operation = operations[name];
-  checkShape(operation.input, input);
-  return requestOf(operation, input, headers);
-}
-
-/**
- * Path, query and body of a call: path fields are percent-encoded, the others go where the method carries them. The
- * table takes only text and numbers where a query must carry them.
- */
-function requestOf(
-  { method, path }: Operation,
-  input: Record<string, unknown>,
-  headers: Record<string, string>,
-): Asked {
+): WireRequest {
+  const { method, path, input: shape }: Operation = operations[name];
+  checkShape(shape, input);
   const inPath = pathFields(path);
   const filled = fillPath(path, (name) => encodeURIComponent(String(input[name])));
   const others = Object.entries(input).filter(
@@ -98,11 +89,10 @@ function requestOf(
     );
     return { method, path: `${filled}?${query}`, headers };
   }
-  const body = JSON.stringify(Object.fromEntries(others));
   return {
     method,
     path: filled,
     headers: { ...headers, "Content-Type": "application/json" },
-    body,
+    body: JSON.stringify(Object.fromEntries(others)),
   };
 }

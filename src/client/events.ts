@@ -2,7 +2,7 @@
 // or a Unix socket. It comes back by itself after the connection was lost, and resumes where it stood.
 
 import { Fault } from "../contract/faults.ts";
-import type { Asked } from "./calls.ts";
+import type { WireRequest } from "./calls.ts";
 import { connectionFault, readAnswer, type Target } from "./failures.ts";
 
 /** One event of a stream; `message` where the daemon gives it no name of its own. */
@@ -30,7 +30,7 @@ const answerMs = 30_000;
  */
 export async function* follow(
   target: Target,
-  request: Asked,
+  request: WireRequest,
   { signal, onAway = () => {} }: FollowOptions,
 ): AsyncGenerator<StreamEvent> {
   const position: Position = { id: undefined };
@@ -66,7 +66,7 @@ type Position = { id: string | undefined };
 /** The events of one connection; `undefined` once it stands. Ends when the daemon ends it. */
 async function* connection(
   target: Target,
-  { path, headers }: Asked,
+  { path, headers }: WireRequest,
   position: Position,
   signal: AbortSignal,
 ): AsyncGenerator<StreamEvent | undefined> {

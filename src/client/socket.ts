@@ -1,7 +1,7 @@
 // One HTTP/1.1 exchange over a Unix socket (RFC 9112). Bun's fetch starts a thread for it, which takes longer than the
 // rest of a command; a single request to our own daemon, answered whole, needs no more than this.
 
-import type { Answered, Asked } from "./calls.ts";
+import type { WireAnswer, WireRequest } from "./calls.ts";
 
 /**
  * Sends a request and returns the whole answer, its header names in lower case. Throws the system's error where there
@@ -9,10 +9,10 @@ import type { Answered, Asked } from "./calls.ts";
  */
 export async function exchange(
   file: string,
-  request: Asked,
+  request: WireRequest,
   deadlineMs: number,
-): Promise<Answered> {
-  const { promise, resolve, reject } = Promise.withResolvers<Answered>();
+): Promise<WireAnswer> {
+  const { promise, resolve, reject } = Promise.withResolvers<WireAnswer>();
   const late = () => reject(new DOMException(`no answer within ${deadlineMs} ms`, "TimeoutError"));
   const timer = Number.isFinite(deadlineMs) ? setTimeout(late, deadlineMs) : undefined;
   const received: Uint8Array[] = [];
@@ -48,7 +48,7 @@ export async function exchange(
   }
 }
 
-function head({ method, path, headers, body }: Asked): string {
+function head({ method, path, headers, body }: WireRequest): string {
   const lines = [`${method} ${path} HTTP/1.1`, "Host: localhost", "Connection: close"];
   for (const [name, value] of Object.entries(headers)) lines.push(`${name}: ${value}`);
   if (body !== undefined) lines.push(`Content-Length: ${Buffer.byteLength(body)}`);
@@ -56,7 +56,7 @@ function head({ method, path, headers, body }: Asked): string {
 }
 
 /** `undefined` where it is not a whole answer with a length. */
-function parse(bytes: Buffer): Answered | undefined {
+function parse(bytes: Buffer): WireAnswer | undefined {
   const end = bytes.indexOf("\r\n\r\n");
   const [start = "", ...fields] = bytes.toString("latin1", 0, Math.max(end, 0)).split("\r\n");
   const status = /^HTTP\/1\.1 (\d{3})/.exec(start)?.[1];

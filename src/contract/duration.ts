@@ -34,3 +34,12 @@ export function brief(ms: number): string {
   }
   return `${Math.max(0, Math.floor(ms))}ms`;
 }
+
+/**
+ * How long something lasted: `3m59s`, `2h5m`, `940ms`. Where `brief` says `3m` for all of a minute, this one tells it from
+ * `3m1s`; but unlike `format` it leaves out what nobody looks for, from a second on milliseconds, from an hour on seconds.
+ */
+export function span(ms: number): string {
+  const finest = ms < unitMs.s ? unitMs.ms : ms < unitMs.h ? unitMs.s : unitMs.m;
+  return format(Math.max(0, Math.floor(ms / finest) * finest));
+}

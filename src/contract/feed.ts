@@ -1,4 +1,4 @@
-// What the stream `/events` sends beside the events themselves, by the name that server-sent events give it.
+// What streams send beside events and messages themselves, by the name that server-sent events give it.
 
 import type { Agent, Channel, Lock, Service, Webhook } from "./entities.ts";
 
@@ -36,5 +36,5 @@ export type Live = {
 /** `position`: everything up to this id was sent. */
 export type Position = { id: number };
 
-/** `gap`: what followed this id is gone, so that a snapshot comes next. */
-export type Gap = { after: number };
+/** `gap`: what followed this id is gone; of `/events` a snapshot comes next, of messages what came after `lostTo`. */
+export type Gap = { after: number; lostTo?: number };

@@ -144,15 +144,13 @@ export function createCourier(world: World, send: Send, report: (error: unknown)
     });
   }
   world.journal.listen(lookSoon);
+  world.journal.listen(({ event, targetId }) => {
+    if (event === "webhook.remove") attempts.delete(targetId);
+  });
 
   return {
     start: look,
-    attempts: () =>
-      Object.fromEntries(
-        world.webhooks
-          .all()
-          .flatMap(({ id }) => (attempts.has(id) ? [[id, attempts.get(id)!]] : [])),
-      ),
+    attempts: () => Object.fromEntries(attempts),
     async test(id, caller) {
       const row = webhooks.getRow(world, id);
       const delivery = deliveries.ofTest(world, row, caller);

@@ -164,7 +164,6 @@ async function open(config: Config, log: Log, undo: (() => unknown)[]): Promise<
       stopping.abort();
       stopTimers();
       daemon.alarm.clear();
-      live.clear();
       void close(daemon, [...overTcp, socket], held).then(setStopped);
     },
     stopped,

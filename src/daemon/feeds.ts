@@ -111,7 +111,8 @@ function createGapTeller(world: World, pattern: string) {
 
 /** It has no id of its own: what is left of the messages it tells of is still to come. */
 function gapFrame(after: number, lostTo?: number): Frame {
-  return frame({ event: "gap", data: { after, ...(lostTo !== undefined && { lostTo }) } });
+  const data: contract.Gap = { after, ...(lostTo !== undefined && { lostTo }) };
+  return frame({ event: "gap", data });
 }
 
 /** What follows an id of a channel. */

@@ -21,7 +21,6 @@ export type LiveFeed = {
   look(): void;
   /** All of it, for somebody who has just come. */
   frame(): Frame;
-  clear(): void;
 };
 
 type Sources = Pick<Daemon, "world" | "feeds" | "courier">;
@@ -65,7 +64,6 @@ export function createLive(sources: Sources, report: (error: unknown) => void): 
       tellChanges(all);
       return liveFrame(all);
     },
-    clear: () => clearTimeout(timer),
   };
 }
 

@@ -2,6 +2,7 @@
 // it has not sent yet from what is stored, and is told at once of what is new for as long as it keeps up. One that is
 // read slowly, or never, falls back to reading what is stored: it costs a bounded buffer, and nobody waits for it.
 
+import type { Position } from "../contract/feed.ts";
 import { isPattern, matcher } from "../contract/pattern.ts";
 
 /** A piece of a stream, encoded once for everybody who gets it. */
@@ -54,7 +55,8 @@ export function frame({ id, event, data }: { id?: number; event?: string; data: 
 
 /** Tells a client from where to go on, though there was nothing for it. Clients differ on an id without data. */
 function positionFrame(id: number): Frame {
-  return frame({ id, event: "position", data: { id } });
+  const data: Position = { id };
+  return frame({ id, event: "position", data });
 }
 
 const heartbeatFrame = encoder.encode(":\n\n");
@@ -194,7 +196,7 @@ export function createAudience() {
     },
     /** Whether somebody wants all there is. */
     isWatched: () => groups.has("*"),
-    /** Sends a frame of no name to those who want all there is. */
+    /** Sends a frame that is no entry of the log to those who want all there is. */
     show(frame: Frame): void {
       for (const stream of groups.get("*")?.streams ?? []) stream.show(frame);
     },

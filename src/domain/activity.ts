@@ -2,7 +2,8 @@
 
 import type { ActivityEntry } from "../contract/entities.ts";
 import { defaultEntries, type InputOf } from "../contract/operations.ts";
-import { isPattern, literalPrefix, matcher } from "../contract/pattern.ts";
+import { entryMatcher } from "../contract/entryFilter.ts";
+import { isPattern, literalPrefix } from "../contract/pattern.ts";
 import { entryColumns, toEntry, type EntryRow } from "../store/journal.ts";
 import type { World } from "../world.ts";
 
@@ -55,7 +56,7 @@ export function prune(world: World): void {
 
 function* candidates(world: World, input: InputOf<"activity">): Generator<EntryRow> {
   const { targetId } = input;
-  const isMatch = targetId === undefined ? () => true : matcher(targetId);
+  const isWanted = entryMatcher(input);
   // Where the database alone decides, it need not read more than is asked for.
   const size =
     targetId !== undefined && isPattern(targetId)
@@ -64,7 +65,7 @@ function* candidates(world: World, input: InputOf<"activity">): Generator<EntryR
   let before = input.before ?? Number.MAX_SAFE_INTEGER;
   while (true) {
     const rows = page(world, input, before, size);
-    for (const row of rows) if (isMatch(row.targetId)) yield row;
+    for (const row of rows) if (isWanted(row)) yield row;
     if (rows.length < size) return;
     before = rows.at(-1)!.id;
   }

@@ -120,15 +120,18 @@ function requested(world: World, id: string, port: number): Choice {
   const owner = claimant(world, port);
   if (owner !== undefined && owner !== id) throw heldByIdentity(port, owner);
   const obstacle = world.probe.obstacle(port);
-  const server = obstacle === "in_use" ? findOwnServer(world, id, port) : undefined;
-  if (obstacle === "in_use" && !server) throw heldByProcess(world, id, port);
+  if (obstacle === "in_use") {
+    const server = findOwnServer(world, id, port);
+    if (!server) throw heldByProcess(world, id, port);
+    return { ...withWarning(port), server };
+  }
   if (obstacle === "not_permitted") {
     throw new Fault("invalid_input", `Port ${port} is not permitted to this user`, {
       details: { field: "port" },
       hint: `let one be chosen: port-daddy claim ${id}`,
     });
   }
-  return { ...withWarning(port), ...(server && { server }) };
+  return withWarning(port);
 }
 
 function withWarning(port: number): Choice {
@@ -145,10 +148,11 @@ function findOwnServer(world: World, id: string, port: number): Server | undefin
        WHERE id = ? AND port = ? AND server_pid IS NOT NULL AND server_mark IS NOT NULL`,
     )
     .get(id, port) as Server | null;
+  if (!server) return undefined;
   const isThere = world.probe
     .listenersOn(port)
-    .some(({ process, birthmark }) => process.pid === server?.pid && birthmark === server?.mark);
-  return server && isThere ? server : undefined;
+    .some(({ process, birthmark }) => process.pid === server.pid && birthmark === server.mark);
+  return isThere ? server : undefined;
 }
 
 function heldByIdentity(port: number, owner: string): Fault {

@@ -158,8 +158,10 @@ function begin(world: World, input: InputOf<"claim">, caller: Caller): Claimed {
     agent,
     // It has been there all along, so it has not started.
     ...(server && {
-      ...{ seenPid: server.pid, seenMark: server.mark, seenAt: now },
       claimer: server.claimer,
+      seenPid: server.pid,
+      seenMark: server.mark,
+      seenAt: now,
     }),
     port: choice.port,
     lastSeenAt: now,

@@ -11,8 +11,9 @@ import {
   spread,
   summaryOfHoldings,
 } from "../../dashboard/pictures/holders.ts";
-import { cut, ordinal } from "../../dashboard/pictures/words.ts";
-import type { Claim, Hold, Member } from "../../dashboard/state.ts";
+import type { Hold, Member } from "../../dashboard/state.ts";
+import { cut, ordinal } from "../../dashboard/words.ts";
+import { claimOf } from "./made.ts";
 
 test("registered agents stand before owners that are none", () => {
   const holders = holdersOf(
@@ -255,19 +256,17 @@ function given({ agents = [], stale = [], services = [], locks = [], waiting = [
         id,
         {
           id,
+          name: null,
+          type: null,
           status: stale.includes(id) ? "stale" : "active",
-          ...{ name: null, type: null, pid: null, maxServices: 50, maxLocks: 20, registeredAt: 0 },
+          maxServices: 50,
+          maxLocks: 20,
+          registeredAt: 0,
         },
       ]),
     ),
     services: new Map(
-      services.map(([id, agent], at): [string, Claim] => [
-        id,
-        {
-          ...{ id, agent, port: 3100 + at, status: "assigned", pid: null, cmd: null, cwd: null },
-          ...{ urls: {}, health: null, metadata: null, createdAt: 0, expiresAt: null },
-        },
-      ]),
+      services.map(([id, agent], at) => [id, claimOf({ id, agent, port: 3100 + at })]),
     ),
     locks: new Map(
       locks.map(([name, owner, agent = null]): [string, Hold] => [

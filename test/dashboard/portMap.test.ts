@@ -5,6 +5,7 @@ import type { Listener } from "../../src/contract/entities.ts";
 import { layOutPorts, marksOf, summaryOfPorts } from "../../dashboard/pictures/ports.ts";
 import { stepOf } from "../../dashboard/pictures/roving.ts";
 import type { Seen } from "../../dashboard/state.ts";
+import { claimOf } from "./made.ts";
 
 const range = { start: 3100, end: 9999 };
 
@@ -100,17 +101,10 @@ type Given = [port: number, status?: Seen["status"], listener?: Seen["listener"]
 
 function claims(...given: Given[]): Map<string, Seen> {
   return new Map(
-    given.map(([port, status = "assigned", listener = null]) => [
-      `s:${port}`,
-      {
-        id: `s:${port}`,
-        port,
-        status,
-        listener,
-        ...{ pid: null, agent: null, cmd: null, cwd: null, urls: {}, health: null },
-        ...{ metadata: null, createdAt: 0, expiresAt: null },
-      },
-    ]),
+    given.map(([port, status = "assigned", listener = null]) => {
+      const id = `s:${port}`;
+      return [id, { ...claimOf({ id, port }), status, listener }];
+    }),
   );
 }
 

@@ -3,28 +3,22 @@
 import { describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
 import type { ActivityEntry } from "../../src/contract/entities.ts";
+import { askFor, noRequest } from "../../dashboard/pictures/history.ts";
 import {
   barsPath,
   fewLanes,
+  lastingOf,
   layOutLanes,
   nearest,
   sentenceOfDots,
   sentenceOfSpan,
   type LaneKind,
 } from "../../dashboard/pictures/lanes.ts";
-import { tell } from "../../dashboard/pictures/story.ts";
-import {
-  askedNothing,
-  askFor,
-  dragged,
-  instantAt,
-  move,
-  ticks,
-  xOf,
-  zoom,
-} from "../../dashboard/pictures/window.ts";
+import { storyOf } from "../../dashboard/pictures/story.ts";
+import { dragged, instantAt, move, ticks, xOf, zoom } from "../../dashboard/pictures/window.ts";
+import type { Hold, Seen } from "../../dashboard/state.ts";
 import { clockTime } from "../../dashboard/time.tsx";
-import type { Seen, Hold } from "../../dashboard/state.ts";
+import { claimOf } from "./made.ts";
 
 describe("the story of the log", () => {
   test("from claim to release is a span, in it what ran", () => {
@@ -137,6 +131,24 @@ describe("the story of the log", () => {
   test("an event of a later version is passed over", () => {
     expect(spans([[10, "toString", "a"]])).toEqual([]);
   });
+
+  test("an event of another version without its facts is told as far as it goes", () => {
+    const events = ["service.claim", "service.start", "service.release"].map((event, at): Told => [
+      at,
+      event,
+      "a",
+    ]);
+    expect(spans(events)).toMatchObject([{ who: "local", from: 0, to: 2, reason: undefined }]);
+    expect(
+      spans([
+        [10, "lock.acquire", "a"],
+        [20, "lock.extend", "a"],
+        [30, "lock.release", "a"],
+      ]),
+    ).toMatchObject([{ who: "local", from: 10, to: 30, ending: "ended" }]);
+    const { dots } = storyOf([entry(10, "message.publish", "chat")], held());
+    expect(dots).toEqual([{ channel: "chat", who: "local", at: 10, preview: "" }]);
+  });
 });
 
 describe("the lanes", () => {
@@ -162,7 +174,7 @@ describe("the lanes", () => {
   });
 
   test("what is still held goes on to the right edge, and its end is not in the window", () => {
-    const story = tell([], held({ locks: [["build", 150]] }));
+    const story = storyOf([], held({ locks: [["build", 150]] }));
     const [section] = layOutLanes(story, window, 1_000, new Set());
     expect(section?.lanes[0]?.bars).toMatchObject([{ x1: 500, x2: 1_000, isOver: false }]);
   });
@@ -213,12 +225,12 @@ describe("the lanes", () => {
     const many = Array.from({ length: 30 }, (_, at) =>
       entry(110 + at, "message.publish", `c${String(99 - at)}`),
     );
-    const few = layOutLanes(tell(many, held()), window, 1_000, new Set());
+    const few = layOutLanes(storyOf(many, held()), window, 1_000, new Set());
     expect(few).toMatchObject([{ kind: "channel", total: 30 }]);
     expect(few[0]!.lanes.map(({ name }) => name)).toEqual(
       Array.from({ length: fewLanes }, (_, at) => `c${70 + at}`),
     );
-    const all = layOutLanes(tell(many, held()), window, 1_000, new Set<LaneKind>(["channel"]));
+    const all = layOutLanes(storyOf(many, held()), window, 1_000, new Set<LaneKind>(["channel"]));
     expect(all[0]!.lanes).toHaveLength(30);
   });
 
@@ -250,7 +262,7 @@ describe("the lanes", () => {
     const entries = told.map(([at, event]) =>
       entry(at, event, "build", { owner: "ada", reason: "released" }),
     );
-    return layOutLanes(tell(entries, held()), window, 1_000, new Set()).flatMap(
+    return layOutLanes(storyOf(entries, held()), window, 1_000, new Set()).flatMap(
       ({ lanes }) => lanes,
     );
   }
@@ -281,6 +293,12 @@ describe("the readout", () => {
     }));
     expect(sentenceOfDots(dots.slice(0, 1), at)).toBe('channel chat · ada · 14:02:11 · "hi"');
     expect(sentenceOfDots(dots, at)).toBe("channel chat · ada · 3 messages · 14:02:11 – 14:02:13");
+  });
+
+  test("how long it was is told as finely as anybody would look for", () => {
+    const lasting = (ms: number) => lastingOf({ from: at, to: at + ms }, at);
+    expect([940, 239_999, 7_530_000, 0].map(lasting)).toEqual(["940ms", "3m59s", "2h5m", "0ms"]);
+    expect(lastingOf({ from: undefined, to: at }, at)).toBe("");
   });
 
   test("an instant of another day has its date", () => {
@@ -396,8 +414,8 @@ describe("the ticks", () => {
 });
 
 describe("history", () => {
-  const ask = (from: number, coveredSince: number, before = askedNothing) =>
-    askFor({ from, to: 3_000 }, coveredSince, before);
+  const ask = (from: number, coveredSince: number, last = noRequest) =>
+    askFor({ from, to: 3_000 }, coveredSince, last);
 
   test("is asked for where the window begins before what is there", () => {
     expect(ask(500, 1_000).isAsking).toBeTrue();
@@ -407,17 +425,17 @@ describe("history", () => {
   });
 
   test("is asked for once for each start, and not again as the window moves on", () => {
-    const { asked } = ask(500, 1_000);
-    expect(ask(500, 1_000, asked).isAsking).toBeFalse();
-    expect(ask(501, 1_000, asked).isAsking).toBeFalse();
-    expect(ask(499, 1_000, asked).isAsking).toBeTrue();
+    const { request } = ask(500, 1_000);
+    expect(ask(500, 1_000, request).isAsking).toBeFalse();
+    expect(ask(501, 1_000, request).isAsking).toBeFalse();
+    expect(ask(499, 1_000, request).isAsking).toBeTrue();
   });
 
   test("is asked for again where a part of it came, or the log began anew", () => {
-    const { asked } = ask(500, 1_000);
-    expect(ask(500, 800, asked).isAsking).toBeTrue();
-    expect(ask(501, Infinity, asked).isAsking).toBeTrue();
-    expect(ask(500, 500, asked).isAsking).toBeFalse();
+    const { request } = ask(500, 1_000);
+    expect(ask(500, 800, request).isAsking).toBeTrue();
+    expect(ask(501, Infinity, request).isAsking).toBeTrue();
+    expect(ask(500, 500, request).isAsking).toBeFalse();
   });
 });
 
@@ -450,10 +468,7 @@ function held({ services = [], locks = [] }: Held = {}) {
     services: new Map(
       services.map(([id, createdAt, status = "assigned"]): [string, Seen] => [
         id,
-        {
-          ...{ id, createdAt, status, port: 3100, pid: null, agent: null, cmd: null, cwd: null },
-          ...{ urls: {}, health: null, metadata: null, expiresAt: null, listener: null },
-        },
+        { ...claimOf({ id, createdAt }), status, listener: null },
       ]),
     ),
     locks: new Map(
@@ -466,7 +481,7 @@ function held({ services = [], locks = [] }: Held = {}) {
 }
 
 function spans(told: Told[], state: Held = {}) {
-  return tell(
+  return storyOf(
     told.map((each) => entry(...each)),
     held(state),
   ).spans;

@@ -2,6 +2,7 @@
 
 import type { Message } from "../../contract/entities.ts";
 import { Fault } from "../../contract/faults.ts";
+import type { Gap } from "../../contract/feed.ts";
 import { boolean, described, integer, waitSpan } from "../../contract/fields.ts";
 import { payloadOf } from "../../contract/payload.ts";
 import { operations } from "../../contract/operations.ts";
@@ -86,8 +87,6 @@ export const sub = command({
     if (isLate && count < Infinity) throw tooFew(channel, seen, count);
   },
 });
-
-type Gap = { after: number; lostTo?: number };
 
 function tellGap({ after, lostTo }: Gap, { terminal }: Context): void {
   if (lostTo !== undefined && lostTo < after)

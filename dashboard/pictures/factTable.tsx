@@ -3,12 +3,12 @@
 import { memo } from "hono/jsx/dom";
 import { Sideways } from "./figure.tsx";
 
-export type Cell = string | { text: string; href: string };
+type Cell = string | { text: string; href: string };
 export type Row = { key: string; cells: readonly Cell[] };
-/** `number`: set flush right. */
-export type Column = { label: string; isNumber?: boolean };
+/** `isNumber`: set flush right. */
+type Column = { head: string; isNumber?: boolean };
 
-export function Table({
+export function FactTable({
   label,
   columns,
   rows,
@@ -25,9 +25,9 @@ export function Table({
         <caption>{note ?? label}</caption>
         <thead>
           <tr>
-            {columns.map(({ label, isNumber }) => (
+            {columns.map(({ head, isNumber }) => (
               <th scope="col" class={isNumber ? "number" : undefined}>
-                {label}
+                {head}
               </th>
             ))}
           </tr>
@@ -49,7 +49,7 @@ const FactRow = memo<FactRowProps>(
   ({ cells, columns }) => (
     <tr>
       {cells.map((cell, at) => (
-        <td class={columns[at]?.isNumber ? "number" : undefined} data-head={columns[at]?.label}>
+        <td class={columns[at]?.isNumber ? "number" : undefined} data-head={columns[at]?.head}>
           {typeof cell === "string" ? cell : <a href={cell.href}>{cell.text}</a>}
         </td>
       ))}

@@ -1,7 +1,6 @@
-// Numbers, names and instants as the pictures write them.
+// Numbers, names and instants as the page writes them.
 
-import { format } from "../../src/contract/duration.ts";
-import { clockTime, inFull } from "../time.tsx";
+import { clockTime, inFull } from "./time.tsx";
 
 /** Made once: making it takes a hundred times as long as using it. */
 const withCommas = new Intl.NumberFormat("en-US");
@@ -14,6 +13,11 @@ export function grouped(number: number): string {
 /** `1 port`, `6,900 ports` */
 export function count(number: number, noun: string): string {
   return `${grouped(number)} ${noun}${number === 1 ? "" : "s"}`;
+}
+
+/** The verb that goes with so many: `verb(1, "holds", "hold")` is `holds`. */
+export function verb(number: number, one: string, many: string): string {
+  return number === 1 ? one : many;
 }
 
 /** `1st`, `2nd`, `11th` */
@@ -36,14 +40,11 @@ export function cut(text: string, characters: number): string {
   return `${text.slice(0, head)}…${text.slice(text.length - (most - 1 - head))}`;
 }
 
+/** Pixels, by the size of the font: a character of the pictures' monospaced names is no wider. */
+export const characterWidth = { 11: 6.8, 12: 7.4 } as const;
+
 /** `14:03:07`, with its date where that is not the day of `now`. */
 export function instant(at: number, now: number): string {
   const isToday = new Date(at).toDateString() === new Date(now).toDateString();
   return isToday ? clockTime(at) : inFull(at);
-}
-
-/** `940ms`, `3m59s`, `2h5m`: no finer than anybody would look for. */
-export function span(ms: number): string {
-  const finest = ms < 1_000 ? 1 : ms < 3_600_000 ? 1_000 : 60_000;
-  return format(Math.max(0, Math.floor(ms / finest) * finest));
 }

@@ -1,0 +1,236 @@
+// install.sh from a pipe, as a newcomer runs it: what it chooses, puts where, replaces and says.
+
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { binary, Home, isRoot, nobody } from "../home.ts";
+import {
+  everythingIn,
+  needed,
+  program,
+  programs,
+  Releases,
+  resultOf,
+  script,
+  startInstall,
+} from "./releases.ts";
+
+let releases: Releases;
+beforeAll(async () => void (releases = await Releases.of("1.2.3", program("1.2.3"))));
+afterAll(() => releases[Symbol.asyncDispose]());
+
+/** A home that knows where the releases are. */
+const homeOf = (options: { uid?: number } = {}) =>
+  new Home({ PORT_DADDY_RELEASES: releases.url }, options);
+
+const target = (home: Home) => path.join(home.directory, ".local/bin");
+
+const isMissing = (name: string) => Bun.which(name) === null;
+
+/** For an archive of the binary, on a machine that is busy with others. */
+const packingMs = 60_000;
+
+const shells = [["dash"], ["bash"], ["zsh"], ["busybox", "sh"]];
+
+describe.each(shells.map((words) => [words.join(" "), words] as const))("under %s", (_, shell) => {
+  const testWith = test.skipIf(isMissing(shell[0]!));
+
+  testWith("a pipe installs the release, and leaves nothing else", async () => {
+    await using home = homeOf();
+    const { code, out, err } = await resultOf(startInstall(home, { shell: [...shell] }));
+    expect({ code, err }).toEqual({ code: 0, err: "" });
+    const file = path.join(target(home), "port-daddy");
+    expect(out).toMatch(/^Downloading port-daddy-1\.2\.3-\S+\.tar\.gz \.\.\.\n/);
+    expect(out).toContain(`\nInstalled port-daddy 1.2.3 to ${file} (pd is short for it).\n`);
+    expect(out).toEndWith(`\nNext:\n${file} claim myapp:api\n`);
+    expect(everythingIn(target(home))).toEqual(["pd", "port-daddy"]);
+    expect((await home.shell(`'${target(home)}/pd' version --quiet`)).out).toBe("1.2.3\n");
+  });
+
+  testWith("a file without a checkout beside it does the same", async () => {
+    await using home = homeOf();
+    fs.copyFileSync(script, path.join(home.directory, "install.sh"));
+    const { code, err } = await resultOf(home.start([...shell, "install.sh"]));
+    expect({ code, err }).toEqual({ code: 0, err: "" });
+    expect(everythingIn(target(home))).toEqual(["pd", "port-daddy"]);
+  });
+
+  testWith("a script that was cut off does nothing", async () => {
+    await using home = homeOf();
+    const before = everythingIn(home.directory);
+    const lines = fs.readFileSync(script, "utf8").split("\n").slice(0, -1);
+    for (let kept = 1; kept < lines.length; kept += 7) {
+      const child = home.start([...shell], { stdin: "pipe" });
+      child.stdin!.write(lines.slice(0, kept).join("\n"));
+      child.stdin!.end();
+      expect(await new Response(child.stdout).text(), `the first ${kept} lines`).toBe("");
+    }
+    expect(everythingIn(home.directory)).toEqual(before);
+  });
+});
+
+test.skipIf(isMissing("wget"))("without curl it downloads with wget", async () => {
+  await using home = homeOf();
+  const env = { PATH: programs(home, [...needed, "wget"]) };
+  const { code, err } = await resultOf(startInstall(home, { env }));
+  expect({ code, err }).toEqual({ code: 0, err: "" });
+});
+
+test.skipIf(isMissing("busybox"))("a system of busybox alone is enough", async () => {
+  await using home = homeOf();
+  const applets = [...needed, "wget", "grep"].filter((name) => name !== "ldd");
+  const own = Object.fromEntries(applets.map((name) => [name, `exec busybox ${name} "$@"`]));
+  const env = { PATH: programs(home, ["busybox"], own) };
+  const { code, err } = await resultOf(startInstall(home, { shell: ["busybox", "sh"], env }));
+  expect({ code, err }).toEqual({ code: 0, err: "" });
+  expect(everythingIn(target(home))).toEqual(["pd", "port-daddy"]);
+});
+
+for (const [name, also] of [
+  ["shasum", "perl"],
+  ["openssl", "openssl"],
+  ["busybox", "busybox"],
+] as const) {
+  test.skipIf(isMissing(name))(`without sha256sum it takes the sum with ${name}`, async () => {
+    await using home = homeOf();
+    const others = needed.filter((name) => name !== "sha256sum");
+    const PATH = programs(home, [...others, "curl", ...new Set([name, also])]);
+    const { code, err } = await resultOf(startInstall(home, { env: { PATH } }));
+    expect({ code, err }).toEqual({ code: 0, err: "" });
+  });
+}
+
+const glibc = 'echo "ldd (GNU libc) 2.41"';
+const musl = 'echo "musl libc (x86_64)" >&2; exit 1';
+
+test.each([
+  ["Linux", "x86_64", glibc, "linux-x64"],
+  ["Linux", "aarch64", glibc, "linux-arm64"],
+  ["Linux", "x86_64", musl, "linux-x64-musl"],
+  ["Linux", "aarch64", musl, "linux-arm64-musl"],
+  ["Darwin", "arm64", "exit 127", "darwin-arm64"],
+  ["Darwin", "x86_64", "exit 127", "darwin-x64"],
+])("%s on %s with `%s` gets %s", async (system, machine, ldd, platform) => {
+  await using home = homeOf();
+  const signed = path.join(home.directory, "signed");
+  const own = {
+    uname: `case $1 in -s) echo ${system} ;; -m) echo ${machine} ;; esac`,
+    ldd,
+    sysctl: "exit 1",
+    codesign: `echo "$@" >'${signed}'`,
+  };
+  const names = needed.filter((name) => !(name in own));
+  const env = { PATH: programs(home, [...names, "curl"], own) };
+  const { code, out, err } = await resultOf(startInstall(home, { env }));
+  expect({ code, err }).toEqual({ code: 0, err: "" });
+  expect(out).toStartWith(`Downloading port-daddy-1.2.3-${platform}.tar.gz ...\n`);
+  expect(fs.existsSync(signed)).toBe(system === "Darwin");
+});
+
+test("a Mac of Apple's own make gets what is made for it, under Rosetta too", async () => {
+  await using home = homeOf();
+  const own = {
+    uname: "case $1 in -s) echo Darwin ;; -m) echo x86_64 ;; esac",
+    sysctl: "echo 1",
+    codesign: "exit 0",
+  };
+  const names = needed.filter((name) => name !== "uname");
+  const env = { PATH: programs(home, [...names, "curl"], own) };
+  const { out } = await resultOf(startInstall(home, { env }));
+  expect(out).toStartWith("Downloading port-daddy-1.2.3-darwin-arm64.tar.gz ...\n");
+});
+
+test.skipIf(!isRoot)("a user without any rights installs into a home of its own", async () => {
+  await using home = homeOf({ uid: nobody });
+  const shell = ["setpriv", `--reuid=${nobody}`, `--regid=${nobody}`, "--clear-groups", "sh"];
+  const { code, err } = await resultOf(startInstall(home, { shell }));
+  expect({ code, err }).toEqual({ code: 0, err: "" });
+  expect(fs.statSync(path.join(target(home), "port-daddy")).uid).toBe(nobody);
+});
+
+test("PREFIX names the place, with a space in its name or relative as it may be", async () => {
+  await using home = homeOf();
+  for (const [PREFIX, expected] of [
+    [path.join(home.directory, "my tools"), "my tools/bin"],
+    ["near", "near/bin"],
+  ] as const) {
+    const { code, err } = await resultOf(startInstall(home, { env: { PREFIX } }));
+    expect({ code, err }).toEqual({ code: 0, err: "" });
+    expect(everythingIn(path.join(home.directory, expected))).toEqual(["pd", "port-daddy"]);
+  }
+});
+
+test("an older version is replaced, and named", async () => {
+  await using home = homeOf();
+  fs.mkdirSync(target(home), { recursive: true });
+  fs.writeFileSync(path.join(target(home), "port-daddy"), program("0.9.0"), { mode: 0o755 });
+  const env = { PATH: `${target(home)}:${process.env["PATH"]}` };
+  const upgraded = await resultOf(startInstall(home, { env }));
+  const file = path.join(target(home), "port-daddy");
+  const installed = `Installed port-daddy 1.2.3 to ${file}`;
+  expect(upgraded.out).toContain(`${installed}, in place of 0.9.0 (pd is short for it).\n`);
+  expect(upgraded.out).toEndWith("\nNext:\nport-daddy claim myapp:api\n");
+  const again = await resultOf(startInstall(home, { env }));
+  expect(again.out).toContain(`${installed}, again (pd is short for it).\n`);
+});
+
+test("a pd that is somebody else's is left as it is", async () => {
+  await using home = homeOf();
+  fs.mkdirSync(target(home), { recursive: true });
+  fs.writeFileSync(path.join(target(home), "pd"), "my own");
+  const { code, out } = await resultOf(startInstall(home));
+  expect(code).toBe(0);
+  expect(out).toMatch(/^Installed port-daddy 1\.2\.3 to \S+\/port-daddy\.$/m);
+  expect(fs.readFileSync(path.join(target(home), "pd"), "utf8")).toBe("my own");
+});
+
+test("another port-daddy that comes first in PATH is pointed out", async () => {
+  await using home = homeOf();
+  const first = programs(home, [], { "port-daddy": "echo 0.1.0" });
+  const env = { PATH: `${first}:${target(home)}:${process.env["PATH"]}` };
+  const { out } = await resultOf(startInstall(home, { env }));
+  expect(out).toContain(`\nAnother port-daddy comes first in your PATH: ${first}/port-daddy\n`);
+  expect(out).toEndWith(`\nNext:\n${target(home)}/port-daddy claim myapp:api\n`);
+});
+
+describe("the binary itself", () => {
+  let real: Releases;
+  beforeAll(async () => {
+    // As if it were built from other sources: with another code hash.
+    const { stdout } = Bun.spawnSync([binary, "version", "--json"]);
+    const bytes = fs.readFileSync(binary);
+    const hash: string = JSON.parse(stdout.toString()).codeHash;
+    for (let at = 0; (at = bytes.indexOf(hash, at)) >= 0;) bytes.write("abcdef012345", at);
+    real = await Releases.of("1.0.0", bytes, [`linux-${process.arch}`]);
+  }, packingMs);
+  afterAll(() => real[Symbol.asyncDispose]());
+
+  test("a daemon that runs keeps its code, and is said to be of another build", async () => {
+    await using home = new Home({ PORT_DADDY_RELEASES: real.url });
+    await home.run(["start"]);
+    const old = (await home.json(["version"])).codeHash;
+    const { code, out, err } = await resultOf(startInstall(home));
+    expect({ code, err }).toEqual({ code: 0, err: "" });
+    const file = path.join(target(home), "port-daddy");
+    expect(out).toEndWith(
+      `\nThe daemon that runs is still 1.0.0+${old}. To put the new one in force:\n${file} restart\n`,
+    );
+    const restarted = await home.shell(`'${file}' restart && '${file}' version`);
+    expect(restarted.out).toContain("\ndaemon     1.0.0+abcdef012345, pid ");
+    expect((await resultOf(startInstall(home))).out).toEndWith(
+      `\nNext:\n${file} claim myapp:api\n`,
+    );
+  });
+
+  test("completions go where shells look, and only there", async () => {
+    await using home = new Home({ PORT_DADDY_RELEASES: real.url });
+    const bash = home.makeDirectory(".local/share/bash-completion/completions");
+    const fish = home.makeDirectory(".config/fish/completions");
+    const { code, err } = await resultOf(startInstall(home));
+    expect({ code, err }).toEqual({ code: 0, err: "" });
+    expect(everythingIn(bash)).toEqual(["pd", "port-daddy"]);
+    expect(everythingIn(fish)).toEqual(["pd.fish", "port-daddy.fish"]);
+    expect(everythingIn(path.join(home.directory, ".local/share"))).not.toContain("zsh");
+    expect(fs.readFileSync(path.join(bash, "pd"), "utf8")).toContain("port-daddy");
+  });
+});
