@@ -45,7 +45,7 @@ export function App() {
       <Menu page={page} state={state} />
       <main ref={main} tabIndex={-1} class={status === "live" ? "" : "old"}>
         <Bar />
-        {state.id > 0 && <Content state={state} params={params} />}
+        {state.id > 0 && <Content key={page} state={state} params={params} />}
       </main>
       <DialogHost />
     </>

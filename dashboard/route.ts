@@ -1,7 +1,7 @@
 // Where in the dashboard one is: a page and what is filtered and opened there, all of it in the URL, so that a link
 // leads to the same view.
 
-import { useSyncExternalStore } from "hono/jsx/dom";
+import { useSubscription } from "./value.ts";
 
 /** The pages, in the order of the menu. */
 export const pages = [
@@ -53,7 +53,7 @@ function currentRoute(): Route {
 }
 
 export function useRoute(): Route {
-  return useSyncExternalStore(onHashChange, currentRoute);
+  return useSubscription(onHashChange, currentRoute);
 }
 
 function onHashChange(listener: () => void): () => void {

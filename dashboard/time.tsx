@@ -1,6 +1,6 @@
 // Instants and spans as people read them, kept up to date by one clock for the whole page.
 
-import { useEffect, useState } from "hono/jsx/dom";
+import { useLayoutEffect, useState } from "hono/jsx/dom";
 import { brief } from "../src/contract/duration.ts";
 
 const listeners = new Set<() => void>();
@@ -15,7 +15,7 @@ export function startClock(): void {
 /** What a function of the present instant gives, looked at once a second. Renders only where that has changed. */
 export function useClock<T extends string | number>(read: (now: number) => T): T {
   const [, setShown] = useState(() => read(Date.now()));
-  useEffect(() => {
+  useLayoutEffect(() => {
     const look = () => setShown(read(Date.now()));
     listeners.add(look);
     return () => void listeners.delete(look);

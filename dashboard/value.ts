@@ -1,6 +1,6 @@
 // A value that changes over time, and those who show it.
 
-import { useSyncExternalStore } from "hono/jsx/dom";
+import { useLayoutEffect, useState } from "hono/jsx/dom";
 
 type Value<T> = {
   get(): T;
@@ -24,6 +24,20 @@ export function createValue<T>(first: T): Value<T> {
       value = next;
       for (const listener of [...listeners]) listener();
     },
-    use: () => useSyncExternalStore(subscribe, get),
+    use: () => useSubscription(subscribe, get),
   };
+}
+
+/**
+ * What `get` gives, rendered again whenever the subscription says so. In a layout effect, here and wherever something
+ * subscribes: others run a frame later, when the component may be gone, and hono shows a component that is gone again
+ * when it is told to render.
+ */
+export function useSubscription<T>(
+  subscribe: (listener: () => void) => () => void,
+  get: () => T,
+): T {
+  const [, setVersion] = useState(0);
+  useLayoutEffect(() => subscribe(() => setVersion((version) => version + 1)), [subscribe]);
+  return get();
 }

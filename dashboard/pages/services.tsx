@@ -15,7 +15,7 @@ import { AgentLink } from "../parts/agentLink.tsx";
 import { Badge, type Tone } from "../parts/badge.tsx";
 import { Copy } from "../parts/copy.tsx";
 import { Facts, Json } from "../parts/facts.tsx";
-import { Choice, Filter, wordMatcher } from "../parts/filter.tsx";
+import { Choice, Chosen, Filter, wordMatcher } from "../parts/filter.tsx";
 import { counted, Page } from "../parts/page.tsx";
 import { Listing, type Column, type Shape } from "../parts/table.tsx";
 import { byName } from "../order.ts";
@@ -116,7 +116,7 @@ export function Services({ state, params }: { state: State; params: Params }) {
       tools={
         <>
           <Filter label="Identity, port, agent" />
-          <Filter name="agent" label="Agent" />
+          <Chosen name="agent" label="Agent" />
           <Choice name="status" label="Status" values={serviceStatuses} />
         </>
       }

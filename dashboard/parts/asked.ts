@@ -1,6 +1,6 @@
 // What the daemon answers about one thing that is looked at, asked when it is opened and again when `version` changes.
 
-import { useEffect, useState } from "hono/jsx/dom";
+import { useLayoutEffect, useState } from "hono/jsx/dom";
 import { asFault } from "../../src/contract/faults.ts";
 import type {
   InputOf,
@@ -18,7 +18,7 @@ export function useAsked<N extends Exclude<OperationName, StreamName>>(
   version: unknown = "",
 ): Answer<OutputOf<N>> {
   const [answer, setAnswer] = useState<Answer<OutputOf<N>>>({});
-  useEffect(() => {
+  useLayoutEffect(() => {
     let isCurrent = true;
     call(name, input).then(
       (value) => isCurrent && setAnswer({ value }),

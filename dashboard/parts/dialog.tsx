@@ -1,6 +1,6 @@
 // A question, or a form, in front of the page. One at a time; Escape closes it.
 
-import { useEffect, useRef, type Child } from "hono/jsx/dom";
+import { useLayoutEffect, useRef, type Child } from "hono/jsx/dom";
 import { createValue } from "../value.ts";
 import { Notices } from "./notices.tsx";
 
@@ -35,7 +35,7 @@ function Shown({ dialog }: { dialog: Dialog }) {
     // Another may have come in its place while it was under way.
     if (shown.get() === dialog) shown.set(undefined);
   }
-  useEffect(() => {
+  useLayoutEffect(() => {
     const before = document.activeElement;
     element.current?.showModal();
     return () => {

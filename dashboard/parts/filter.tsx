@@ -50,6 +50,29 @@ export function Choice({
   );
 }
 
+/** What a link has narrowed the list to, with the way out of it. */
+export function Chosen({ name, label }: { name: string; label: string }) {
+  const { params } = useRoute();
+  const chosen = params[name] ?? "";
+  if (chosen === "") return <></>;
+  return (
+    <button type="button" onClick={() => setParams({ [name]: "" })}>
+      {label}: {chosen} <span aria-label="Show all">×</span>
+    </button>
+  );
+}
+
+/** Leads out of a filter that nothing matches. */
+export function ClearFilter() {
+  const { params } = useRoute();
+  const cleared = Object.fromEntries(Object.keys(params).map((name) => [name, ""]));
+  return (
+    <button type="button" onClick={() => setParams(cleared)}>
+      Clear the filter
+    </button>
+  );
+}
+
 /** Whether every word of a filter is found in one of the texts; a word with a `*` is a pattern of the whole text. */
 export function wordMatcher(
   filter: string,

@@ -4,6 +4,7 @@
 import { memo, useState, type Child } from "hono/jsx/dom";
 import { setParams } from "../route.ts";
 import { Empty } from "./empty.tsx";
+import { ClearFilter } from "./filter.tsx";
 
 export type Column<T> = {
   head: string;
@@ -46,7 +47,13 @@ export function Listing<T extends object>({ shape, rows, all, open }: Filled<T>)
   const [isAll, setAll] = useState(false);
   const { label, noun, first, columns, keyOf, empty } = shape;
   if (all === 0) return <Empty command={empty.command}>{empty.says}</Empty>;
-  if (rows.length === 0) return <Empty>No {noun} matches this filter.</Empty>;
+  if (rows.length === 0) {
+    return (
+      <Empty>
+        No {noun} matches this filter. <ClearFilter />
+      </Empty>
+    );
+  }
   const shown = isAll ? rows : rows.slice(0, firstRows);
   return (
     <>
