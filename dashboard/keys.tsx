@@ -17,8 +17,10 @@ const keys: Key[] = [
   { key: "?", does: "These keys", act: showKeys },
 ];
 
+type Pair = [key: string, does: string];
+
 /** Keys of the row that has the focus; which of them there are depends on the row. */
-const rowKeys: [key: string, does: string][] = [
+const rowKeys: Pair[] = [
   ["Enter", "Open and close"],
   ["o", "Open a service in the browser"],
   ["c", "Copy what the row offers to copy"],
@@ -27,6 +29,13 @@ const rowKeys: [key: string, does: string][] = [
   ["p", "Publish to a channel, pause or resume a webhook"],
   ["e", "Edit a webhook"],
   ["t", "Test a webhook"],
+];
+
+/** Keys of the timeline, while its plot has the focus. */
+const timelineKeys: Pair[] = [
+  ["+ −", "Zoom in and out"],
+  ["← →", "Go back and forth"],
+  ["Esc", "Back to live"],
 ];
 
 export function listenToKeys(): void {
@@ -118,27 +127,36 @@ export function showKeys(): void {
   ask({
     title: "Keys",
     body: (
-      <dl class="keys">
-        <Pair keys={`1–${pages.length}`} does={`Pages: ${pages.join(", ")}`} />
-        {keys.map(({ key, does }) => (
-          <Pair key={key} keys={key} does={does} />
-        ))}
-        {rowKeys.map(([key, does]) => (
-          <Pair key={key} keys={key} does={`${does} (in a row)`} />
-        ))}
-        <Pair keys="Esc" does="Close, leave a field" />
-      </dl>
+      <>
+        <Keys
+          where="Everywhere"
+          pairs={[
+            [`1–${pages.length}`, `Pages: ${pages.join(", ")}`],
+            ...keys.map(({ key, does }): Pair => [key, does]),
+            ["Esc", "Close, leave a field"],
+          ]}
+        />
+        <Keys where="In a row" pairs={rowKeys} />
+        <Keys where="In the timeline" pairs={timelineKeys} />
+      </>
     ),
   });
 }
 
-function Pair({ keys, does }: { keys: string; does: string }) {
+function Keys({ where, pairs }: { where: string; pairs: readonly Pair[] }) {
   return (
-    <div>
-      <dt>
-        <kbd>{keys}</kbd>
-      </dt>
-      <dd>{does}</dd>
-    </div>
+    <>
+      <h3>{where}</h3>
+      <dl class="keys">
+        {pairs.map(([key, does]) => (
+          <div key={key}>
+            <dt>
+              <kbd>{key}</kbd>
+            </dt>
+            <dd>{does}</dd>
+          </div>
+        ))}
+      </dl>
+    </>
   );
 }

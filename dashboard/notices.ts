@@ -1,6 +1,7 @@
 // What somebody does on the page: it is asked of the daemon, and said when it was done or why not. The page itself
 // changes only when the daemon's event comes back.
 
+import { ConnectionLost } from "../src/client/failures.ts";
 import { asFault } from "../src/contract/faults.ts";
 import { createValue } from "./value.ts";
 
@@ -41,19 +42,29 @@ export function undoLast(): void {
   last.undo?.();
 }
 
-/** Does something, and says in the past tense that it was done, or why it was not. Returns whether it was. */
-export async function perform(
-  work: () => Promise<unknown>,
-  done: string,
+/**
+ * Does something, and says in the past tense that it was done, or why it was not. Returns whether it was. `undo` takes it
+ * back.
+ */
+export async function perform<T>(
+  work: () => Promise<T>,
+  done: string | ((answer: T) => string),
   undo?: () => void,
 ): Promise<boolean> {
   try {
-    await work();
+    const answer = await work();
+    const text = typeof done === "string" ? done : done(answer);
+    tell({ text, ...(undo && { undo }) });
+    return true;
   } catch (error) {
     const { message, hint } = asFault(error);
-    tell({ text: message, hint, isFailure: true });
+    // What the browser says of a connection that was lost is of no use to anybody.
+    const isAway = error instanceof ConnectionLost;
+    tell(
+      isAway
+        ? { text: "The daemon is away", hint: "start it: port-daddy start", isFailure: true }
+        : { text: message, hint, isFailure: true },
+    );
     return false;
   }
-  tell({ text: done, ...(undo && { undo }) });
-  return true;
 }

@@ -37,6 +37,9 @@ const tryAgainAfterMs = 2_000;
 /** So much of the log is asked for at once. */
 const pageSize = 1_000;
 
+/** Further behind than this, the page takes the whole state anew. */
+const mostBehind = 5_000;
+
 /** Opens the stream and keeps it while the page is visible. */
 export function live(): void {
   let source = document.hidden ? undefined : open();
@@ -45,10 +48,17 @@ export function live(): void {
     source = document.hidden ? undefined : open();
   });
 
+  /** Forgets everything and begins with a snapshot. */
+  function beginAnew(): void {
+    source?.close();
+    forget();
+    source = open();
+  }
+
   function open(): EventSource {
     const { id } = state.get();
     const opened = new EventSource(id === 0 ? "/events" : `/events?after=${id}`);
-    opened.addEventListener("open", () => void greet());
+    opened.addEventListener("open", () => void greet(beginAnew));
     opened.addEventListener("error", () => {
       // The browser comes back by itself, unless it was refused.
       if (opened.readyState === EventSource.CLOSED) void retry(opened);
@@ -61,14 +71,19 @@ export function live(): void {
       showAll();
       void loadHistory();
     });
-    on(opened, "message", (entry: ActivityEntry) => receive({ kind: "event", entry }));
+    on(opened, "message", (entry: ActivityEntry) => {
+      receive({ kind: "event", entry });
+      if (received.length > mostBehind) beginAnew();
+    });
     on(opened, "live", (live: Partial<Live>) => receive({ kind: "live", live }));
     return opened;
   }
 
   /** The browser does not say why it was refused; the daemon does. */
   async function retry(lost: EventSource): Promise<void> {
-    setStatus((await isRefused()) ? "refused" : "away");
+    const isLockedOut = await isRefused();
+    if (isLockedOut) forget(); // What it may not see any more.
+    setStatus(isLockedOut ? "refused" : "away");
     setTimeout(() => {
       if (source === lost) source = open();
     }, tryAgainAfterMs);
@@ -117,14 +132,24 @@ export async function loadHistory(since?: number): Promise<void> {
   }
 }
 
-async function greet(): Promise<void> {
+async function greet(beginAnew: () => void): Promise<void> {
   setStatus("live");
-  // What could not be read of the log when the page was opened.
-  if (state.get().id > 0 && state.get().coveredSince === Infinity) void loadHistory();
   const before = daemon.get();
   const version = await call("version", {}).catch(() => before);
   if (before && version?.codeHash !== before.codeHash) isOutdated.set(true);
   daemon.set(version);
+  // On another state the same ids are other events.
+  if (before && version?.state !== before.state) return beginAnew();
+  // What could not be read of the log when the page was opened.
+  if (state.get().id > 0 && state.get().coveredSince === Infinity) void loadHistory();
+}
+
+function forget(): void {
+  clearTimeout(timer);
+  timer = undefined;
+  received = [];
+  generation++;
+  state.set(nothing);
 }
 
 function setStatus(status: Connection["status"]): void {

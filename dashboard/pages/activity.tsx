@@ -1,6 +1,6 @@
 // What happened, newest first, as it happens; and further back, as far as the log goes.
 
-import { useMemo, useState } from "hono/jsx/dom";
+import { useLayoutEffect, useMemo, useRef, useState } from "hono/jsx/dom";
 import type { ActivityEntry } from "../../src/contract/entities.ts";
 import { entryMatcher, type EntryFilter } from "../../src/contract/entryFilter.ts";
 import { actions } from "../../src/contract/events.ts";
@@ -30,6 +30,10 @@ export function Activity({ state, params }: { state: State; params: Params }) {
     );
   }, [state.entries, older, q, JSON.stringify(filter)]);
 
+  const held = useHeld(state.id);
+  const visible = shown.filter(({ id }) => id <= held);
+  const fresh = shown.length - visible.length;
+
   function showMore(): void {
     setLimit(limit + pageSize);
     if (shown.length <= limit && !isEnd) void loadOlder();
@@ -48,11 +52,16 @@ export function Activity({ state, params }: { state: State; params: Params }) {
         </>
       }
     >
+      {fresh > 0 && (
+        <button type="button" class="fresh" onClick={() => scrollTo(0, 0)}>
+          {fresh} new ↑
+        </button>
+      )}
       {shown.length === 0 ? (
         <Empty>{isEnd ? "Nothing that matches is in the log." : "Nothing that matches yet."}</Empty>
       ) : (
         <ol class="log" aria-label="Activity">
-          {shown.slice(0, limit).map((entry) => (
+          {visible.slice(0, limit).map((entry) => (
             <Line key={entry.id} entry={entry} />
           ))}
         </ol>
@@ -64,6 +73,25 @@ export function Activity({ state, params }: { state: State; params: Params }) {
       )}
     </Page>
   );
+}
+
+/** Scrolled further than this, somebody reads. */
+const readingPx = 200;
+
+/** Up to which event the list is shown: all, unless somebody reads further down, where nothing may move. */
+function useHeld(id: number): number {
+  const latest = useRef(id);
+  latest.current = id;
+  const [held, setHeld] = useState(Infinity);
+  useLayoutEffect(() => {
+    const look = () =>
+      setHeld((before) =>
+        scrollY < readingPx ? Infinity : before === Infinity ? latest.current! : before,
+      );
+    addEventListener("scroll", look, { passive: true });
+    return () => removeEventListener("scroll", look);
+  }, []);
+  return held;
 }
 
 function filterOf({ action, target, actor }: Params): EntryFilter {
@@ -89,18 +117,19 @@ function useOlder(state: State, filter: EntryFilter) {
     [kept, isFitting, joins],
   );
 
+  const isUnderWay = useRef(false);
   async function loadOlder(): Promise<void> {
-    const before = isFitting ? (kept.entries.at(-1)?.id ?? kept.joins) : joins;
+    if (isUnderWay.current) return;
+    isUnderWay.current = true;
     try {
+      const before = older.at(-1)?.id ?? joins;
       const page = await call("activity", { ...filter, limit: pageSize, before });
-      setKept({
-        filter: name,
-        joins: isFitting ? kept.joins : joins,
-        entries: [...(isFitting ? kept.entries : []), ...page.entries],
-        isEnd: page.count < pageSize,
-      });
+      const isEnd = page.count < pageSize;
+      setKept({ filter: name, joins, entries: [...older, ...page.entries], isEnd });
     } catch (error) {
       tell({ text: asFault(error).message, isFailure: true });
+    } finally {
+      isUnderWay.current = false;
     }
   }
 

@@ -1,7 +1,8 @@
 // The agents: who is there, when each was last heard from, and what it holds of what it may.
 
 import { useMemo } from "hono/jsx/dom";
-import { agentStatuses } from "../../src/contract/entities.ts";
+import { agentStatuses, type Unregistered } from "../../src/contract/entities.ts";
+import { count } from "../words.ts";
 import { perform } from "../notices.ts";
 import { call } from "../daemon.ts";
 import { useAsked } from "../parts/asked.ts";
@@ -148,18 +149,22 @@ function Names({ names, page }: { names: string[]; page: "services" | "locks" })
 }
 
 function askToUnregister({ member: { id }, services, locks }: Row): void {
-  const held = [
-    counted(services.length, services.length, "service"),
-    counted(locks.length, locks.length, "lock"),
-  ].join(" and ");
   ask({
     title: `Unregister the agent ${id}?`,
-    body: <p>It holds {held}, which are freed with it.</p>,
+    body: <p>It holds {heldInWords(services.length, locks.length)}, which are freed with it.</p>,
     action: {
       label: "Unregister",
       isDangerous: true,
-      run: () =>
-        perform(() => call("unregisterAgent", { id }), `Unregistered ${id}, which held ${held}`),
+      run: () => perform(() => call("unregisterAgent", { id }), freedInWords),
     },
   });
+
+  /** It may have got something, or given it back, while the question was asked. */
+  function freedInWords({ services, locks }: Unregistered): string {
+    return `Unregistered ${id}, which held ${heldInWords(services.length, locks.length)}`;
+  }
+}
+
+function heldInWords(services: number, locks: number): string {
+  return `${count(services, "service")} and ${count(locks, "lock")}`;
 }

@@ -10,6 +10,7 @@ import { ask } from "../parts/dialog.tsx";
 import { Json } from "../parts/facts.tsx";
 import { Filter, wordMatcher } from "../parts/filter.tsx";
 import { counted, Page } from "../parts/page.tsx";
+import { count } from "../words.ts";
 import { Listing, type Column, type Shape } from "../parts/table.tsx";
 import type { Params } from "../route.ts";
 import type { State } from "../state.ts";
@@ -185,11 +186,7 @@ function askToPublish(channel: string): void {
           Channel
           <input name="channel" required value={channel} autocomplete="off" spellcheck={false} />
         </label>
-        <label>
-          Payload
-          <textarea name="payload" required rows={6} spellcheck={false} />
-          <small>JSON, or plain text.</small>
-        </label>
+        <PayloadField />
       </>
     ),
     action: {
@@ -203,8 +200,27 @@ function askToPublish(channel: string): void {
   });
 }
 
-function askToClear(channel: string, count: number): void {
-  const what = counted(count, count, "message");
+/** Says as what it will be sent: a slip in JSON makes text of it. */
+function PayloadField() {
+  const [text, setText] = useState("");
+  const kind = typeof payloadOf(text) === "string" && !/^\s*"/.test(text) ? "text" : "JSON";
+  return (
+    <label>
+      Payload
+      <textarea
+        name="payload"
+        required
+        rows={6}
+        spellcheck={false}
+        onInput={(event: Event) => setText((event.target as HTMLTextAreaElement).value)}
+      />
+      <small>{text === "" ? "JSON, or plain text." : `Sent as ${kind}.`}</small>
+    </label>
+  );
+}
+
+function askToClear(channel: string, kept: number): void {
+  const what = count(kept, "message");
   ask({
     title: `Clear the channel ${channel}?`,
     body: <p>Its {what} are deleted for good. Whoever has not read them yet is told of the gap.</p>,

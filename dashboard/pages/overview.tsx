@@ -4,7 +4,8 @@ import { useCallback, useMemo } from "hono/jsx/dom";
 import { parse } from "../../src/contract/range.ts";
 import { Command } from "../parts/copy.tsx";
 import { Empty } from "../parts/empty.tsx";
-import { counted, Page } from "../parts/page.tsx";
+import { Page } from "../parts/page.tsx";
+import { count } from "../words.ts";
 import { Holdings } from "../pictures/holdings.tsx";
 import { PortMap } from "../pictures/portMap.tsx";
 import { Timeline } from "../pictures/timeline.tsx";
@@ -38,9 +39,7 @@ export function Overview({ state }: { state: State; params: Params }) {
         ))}
       </ul>
       {services.size + locks.size + agents.size === 0 && (
-        <Empty command="port-daddy claim myapp:api">
-          Nothing is held on this machine. A first port, for good:
-        </Empty>
+        <Empty command="port-daddy claim myapp:api">No port is claimed yet. Claim one:</Empty>
       )}
       <PortMap services={claims} range={ports} />
       <Holdings services={services} locks={locks} agents={agents} waiting={waiting} />
@@ -86,7 +85,7 @@ function figuresOf({
     .toArray().length;
   const stale = [...agents.values()].filter(({ status }) => status === "stale").length;
   const kept = channels.reduce((sum, { count }) => sum + count, 0);
-  const paused = webhooks.filter(({ paused }) => paused !== null).length;
+  const paused = webhooks.filter(({ active, paused }) => !active || paused !== null).length;
   return [
     { page: "services", count: services.size, noun: "service", note: `${running} running` },
     { page: "locks", count: locks.size, noun: "lock", note: `${waiting.length} waiting` },
@@ -95,7 +94,7 @@ function figuresOf({
       page: "messages",
       count: kept,
       noun: "message",
-      note: `in ${counted(channels.length, channels.length, "channel")}`,
+      note: `in ${count(channels.length, "channel")}`,
     },
     { page: "webhooks", count: webhooks.length, noun: "webhook", note: `${paused} paused` },
   ];

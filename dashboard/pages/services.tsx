@@ -12,6 +12,7 @@ import type { InputOf } from "../../src/contract/operations.ts";
 import { perform } from "../notices.ts";
 import { call } from "../daemon.ts";
 import { AgentLink } from "../parts/agentLink.tsx";
+import { daemon } from "../stream.ts";
 import { Badge, type Tone } from "../parts/badge.tsx";
 import { Copy } from "../parts/copy.tsx";
 import { Facts, Json } from "../parts/facts.tsx";
@@ -70,7 +71,7 @@ const shape: Shape<Row> = {
       <a
         class="button"
         data-key="o"
-        href={claim.urls["local"] ?? `http://localhost:${claim.port}`}
+        href={localUrl(claim)}
         target="_blank"
         rel="noopener noreferrer"
         aria-label={`Open ${claim.id}`}
@@ -124,6 +125,15 @@ export function Services({ state, params }: { state: State; params: Params }) {
       <Listing shape={shape} rows={rows} all={services.size} open={open} />
     </Page>
   );
+}
+
+/**
+ * Where a service answers on this machine. Cookies know no ports: where a session is kept in one, the link goes by the
+ * other name of loopback, so that what listens there is not handed it.
+ */
+function localUrl({ port }: Claim): string {
+  const isKept = daemon.get()?.needsToken === true && location.hostname === "localhost";
+  return `http://${isKept ? "127.0.0.1" : "localhost"}:${port}`;
 }
 
 function Details({ claim, listener }: Row) {
@@ -207,7 +217,7 @@ function Health({ claim: { id, health } }: { claim: Claim }) {
   }
   return (
     <>
-      <code>{health ?? "a connection"}</code>{" "}
+      <code>{health ?? "TCP connection"}</code>{" "}
       <button type="button" data-key="h" onClick={check}>
         Check
       </button>{" "}
@@ -239,6 +249,8 @@ function again(claim: Claim): InputOf<"claim"> {
   return {
     id,
     port,
+    // Somebody else may have claimed it meanwhile.
+    onlyIfFree: true,
     urls,
     ...(pid !== null && { pid }),
     ...(agent !== null && { agent }),

@@ -13,6 +13,7 @@ import { ask } from "../parts/dialog.tsx";
 import { Facts } from "../parts/facts.tsx";
 import { Filter, wordMatcher } from "../parts/filter.tsx";
 import { counted, Page } from "../parts/page.tsx";
+import { count } from "../words.ts";
 import { Listing, type Column, type Shape } from "../parts/table.tsx";
 import type { Params } from "../route.ts";
 import type { State } from "../state.ts";
@@ -25,8 +26,8 @@ const columns: Column<Row>[] = [
   {
     head: "State",
     cell: ({ webhook: { active, paused } }) => {
-      if (paused !== null) return <Badge tone="bad">paused</Badge>;
-      return <Badge tone={active ? "good" : "idle"}>{active ? "on" : "off"}</Badge>;
+      if (paused !== null) return <Badge tone="bad">paused: it fails</Badge>;
+      return <Badge tone={active ? "good" : "idle"}>{active ? "on" : "paused"}</Badge>;
     },
   },
   { head: "Pending", isNumber: true, cell: ({ webhook }) => webhook.pending },
@@ -156,7 +157,7 @@ function Details({ webhook, attempts }: Row) {
           Id: <code>{id}</code>,
           Events: <code>{webhook.events.join(", ")}</code>,
           "Only targets": filter && <code>{filter}</code>,
-          Paused: paused && `${paused}; ${counted(dropped, dropped, "event")} went by`,
+          Paused: paused && `${paused}; ${count(dropped, "event")} went by`,
           Added: <Ago at={createdAt} />,
         }}
       />
@@ -315,7 +316,7 @@ function askToRemove({ id, url, pending }: Webhook): void {
     body: (
       <p>
         Its history goes with it
-        {pending > 0 && `, and ${counted(pending, pending, "event")} still to be delivered`}.
+        {pending > 0 && `, and ${count(pending, "event")} still to be delivered`}.
       </p>
     ),
     action: {

@@ -1,6 +1,7 @@
 // The frame of a page: what it is, how much of it there is, and what narrows it.
 
 import type { Child } from "hono/jsx/dom";
+import { count, grouped } from "../words.ts";
 
 type PageProps = { title: string; note?: Child; tools?: Child; children: Child };
 
@@ -19,6 +20,5 @@ export function Page({ title, note, tools, children }: PageProps) {
 
 /** `3 of 8 services`, or `8 services` where nothing is hidden. */
 export function counted(shown: number, all: number, noun: string): string {
-  const nouns = `${noun}${all === 1 ? "" : "s"}`;
-  return shown === all ? `${all} ${nouns}` : `${shown} of ${all} ${nouns}`;
+  return shown === all ? count(all, noun) : `${grouped(shown)} of ${count(all, noun)}`;
 }

@@ -122,7 +122,7 @@ function RowOf<T>({ row, isOpen, shape }: RowProps<T>) {
             {cell(row)}
           </td>
         ))}
-        <td role="cell" class="actions">
+        <td role="cell" class="actions" onClickCapture={onlyOnce}>
           {actions(row)}
         </td>
       </tr>
@@ -135,6 +135,13 @@ function RowOf<T>({ row, isOpen, shape }: RowProps<T>) {
       )}
     </>
   );
+}
+
+/** The second click of a double one would meet the row that has come in the place of the first. */
+function onlyOnce(event: MouseEvent): void {
+  if (event.detail < 2) return;
+  event.preventDefault();
+  event.stopPropagation();
 }
 
 /** Rendered again only where what it is about has changed, however it was put together. */

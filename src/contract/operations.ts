@@ -198,6 +198,11 @@ export const operations = {
           }),
           range: text({ summary: "First and last port given out", max: 11 }),
           home: text({ summary: "Its state directory", max: 4096 }),
+          state: integer({
+            summary: "Tells this state from any other: ids of events and messages go on within one",
+            min: 1,
+            max: 2 ** 31 - 1,
+          }),
         },
         { summary: "What is in force" },
       ),
@@ -281,6 +286,7 @@ export const operations = {
     input: () => ({
       id: identity,
       port: optional(described(port, "Request a specific port")),
+      onlyIfFree: optional(boolean({ summary: "Only where the identity holds no port yet" })),
       ...claimInput(),
     }),
     output: () => entities.claimed,

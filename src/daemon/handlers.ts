@@ -16,6 +16,7 @@ import * as messages from "../domain/messages.ts";
 import * as services from "../domain/services.ts";
 import * as deliveries from "../domain/deliveries.ts";
 import * as webhooks from "../domain/webhooks.ts";
+import * as database from "../store/database.ts";
 import type { Caller } from "../world.ts";
 import type { Daemon } from "./daemon.ts";
 import * as feeds from "./feeds.ts";
@@ -127,7 +128,7 @@ export function version({
   build,
   startedAt,
   port,
-  world: { config },
+  world: { config, db },
 }: Daemon): OutputOf<"version"> {
   return {
     ...build,
@@ -141,5 +142,6 @@ export function version({
     wantedPort: config.port,
     range: format(config.range),
     home: config.home,
+    state: database.stateOf(db),
   };
 }

@@ -30,6 +30,8 @@ export function createLive(sources: Sources, report: (error: unknown) => void): 
   /** Each part as it was last told, as JSON. */
   const told = new Map<string, string>();
   let timer: Timer | undefined;
+  /** The last whole frame: those who come at the same time, as after a restart, share it. */
+  let whole: { frame: Frame; madeAt: number } | undefined;
 
   function tellChanges(parts: Partial<Live>): void {
     const changed = Object.entries(parts).filter(([name, part]) => {
@@ -38,7 +40,9 @@ export function createLive(sources: Sources, report: (error: unknown) => void): 
       told.set(name, text);
       return true;
     });
-    if (changed.length > 0) sources.feeds.events.show(liveFrame(Object.fromEntries(changed)));
+    if (changed.length === 0) return;
+    whole = undefined;
+    sources.feeds.events.show(liveFrame(Object.fromEntries(changed)));
   }
 
   function attempt(work: () => void): void {
@@ -59,10 +63,13 @@ export function createLive(sources: Sources, report: (error: unknown) => void): 
     },
     look: () => attempt(() => tellChanges(everything(sources))),
     frame() {
+      const now = sources.world.clock.now();
+      if (whole && Math.abs(now - whole.madeAt) < tellEveryMs) return whole.frame;
       const all = everything(sources);
       // From here on, whoever has just come is told the changes like everybody else.
       tellChanges(all);
-      return liveFrame(all);
+      whole = { frame: liveFrame(all), madeAt: now };
+      return whole.frame;
     },
   };
 }

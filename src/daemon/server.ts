@@ -39,7 +39,13 @@ export function createApp(daemon: Daemon): Hono<RequestEnv> {
     return new Response(null, { status: 303, headers });
   });
   for (const path of [pagePath, `${assetsPath}*`]) {
-    app.get(path, (c) => assetFor(c.req.path, c.req.raw.headers) ?? c.notFound());
+    app.get(path, (c) => {
+      const asset = assetFor(c.req.path, c.req.raw.headers);
+      if (!asset) return c.notFound();
+      for (const name of [headers.build, headers.settings])
+        asset.headers.set(name, daemon.answerHeaders[name]!);
+      return asset;
+    });
   }
   for (const name of Object.keys(operations) as OperationName[]) {
     const { method, path, isStream } = operations[name];

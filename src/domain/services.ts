@@ -38,9 +38,17 @@ export function claim(world: World, input: InputOf<"claim">, caller: Caller): Cl
   return world.journal.commit(() => {
     releaseExpired(world);
     const row = findLiving(world, input.id);
+    if (row && input.onlyIfFree) throw heldAlready(row);
     const claimed = row ? repeat(world, row, input, caller) : begin(world, input, caller);
     world.journal.record("service.claim", input.id, caller.actor, withoutNulls(claimed));
     return claimed;
+  });
+}
+
+function heldAlready({ id, port, agent }: Row): Fault {
+  return new Fault("held", `${id} is claimed already: it holds port ${port}`, {
+    details: { port, holder: { id, agent } },
+    hint: `see it: port-daddy find ${id}`,
   });
 }
 

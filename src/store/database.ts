@@ -44,6 +44,8 @@ function openAsIs(file: string): Database {
     // SQLite's own 2 MB would make every claim of a well-filled state read pages again. In KiB, hence the sign.
     db.run("PRAGMA cache_size = -16000");
     migrate(db, file);
+    if (stateOf(db) === 0)
+      db.run(`PRAGMA application_id = ${1 + Math.floor(Math.random() * maxState)}`);
     readThrough(db);
     return db;
   } catch (error) {
@@ -52,6 +54,14 @@ function openAsIs(file: string): Database {
     db.close();
     throw reason;
   }
+}
+
+/** Greater than these an `application_id` would be negative. */
+const maxState = 2 ** 31 - 1;
+
+/** The number that a database was given when it was made; a copy of it has the same. */
+export function stateOf(db: Database): number {
+  return (db.query("PRAGMA application_id").get() as { application_id: number }).application_id;
 }
 
 function migrate(db: Database, file: string): void {

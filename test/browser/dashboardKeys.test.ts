@@ -65,8 +65,9 @@ describe.skipIf(!isInstalled)("with the keyboard alone", () => {
     await dialog().getByRole("heading", { name: "Keys" }).waitFor();
     const listed = await dialog().locator("kbd").allInnerTexts();
     expect(listed).toEqual([
-      ...["1–7", "/", "j", "k", "u", "d", "?"],
-      ...["Enter", "o", "c", "h", "x", "p", "e", "t", "Esc"],
+      ...["1–7", "/", "j", "k", "u", "d", "?", "Esc"],
+      ...["Enter", "o", "c", "h", "x", "p", "e", "t"],
+      ...["+ −", "← →", "Esc"],
     ]);
     // A question has the keyboard to itself.
     await press("3", "x", "u", "d", "j");
@@ -258,7 +259,7 @@ describe.skipIf(!isInstalled)("with the keyboard alone", () => {
     await isFocused(`button: ${url}`);
     await press("p");
     await noticeOf(page, `Paused ${url}`).waitFor();
-    await rowOf(page, url).locator(".badge").getByText("off").waitFor();
+    await rowOf(page, url).locator(".badge").getByText("paused").waitFor();
     expect(await active()).toBe(false);
     await press("p");
     await noticeOf(page, `Resumed ${url}`).waitFor();

@@ -138,8 +138,10 @@ describe.skipIf(!isInstalled)("motion", () => {
       for (const name of ["transitionrun", "animationstart"])
         document.addEventListener(name, () => seen.push(name), true);
     });
-    for (const key of ["2", "j", "Enter", "?", "Escape", "d", "d", "d", "x", "u"])
+    for (const key of ["2", "j", "Enter", "?", "Escape", "d", "d", "d", "x"])
       await page.keyboard.press(key);
+    await page.locator(".notice").getByText("Undo").waitFor();
+    await page.keyboard.press("u");
     await rowOf(page, "moving:api").waitFor();
     await own.run(["stop"]);
     await page.getByText("The daemon is away.").waitFor();

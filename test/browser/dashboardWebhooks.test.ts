@@ -91,7 +91,7 @@ describe.skipIf(!isInstalled)("the page of webhooks", () => {
     expect(await findWebhook(url)).toMatchObject({ events: ["message.publish"], filter: null });
 
     await press("Pause", url);
-    await says(stateOf(url), "off");
+    await says(stateOf(url), "paused");
     await home.run(["pub", "while:off", "x"]);
     await press("Resume", url);
     await says(stateOf(url), "on");

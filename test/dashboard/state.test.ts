@@ -184,6 +184,8 @@ test("of a server that was back, or gone again, by the daemon's next round is sh
     before();
     const { snapshot, live } = await sent(side);
     after();
+    // Those who come at the same moment are told the same.
+    side.world.advance(1_000);
     reap(side.world);
     const later = await sent(side, `?after=${snapshot.id}`);
     const start = withLive(fromSnapshot(snapshot), live);
@@ -191,6 +193,7 @@ test("of a server that was back, or gone again, by the daemon's next round is sh
       "shop",
     )!;
     expect(await side.play({ path: "/services/shop" })).toMatchObject({ status, listener });
+    side.world.advance(1_000);
   }
 });
 

@@ -222,3 +222,18 @@ test("a service on which nobody listens any more, without a process or a time, s
   expect(reaped(side)).toEqual([]);
   await side.play({ path: "/services/myapp", answer: { port: 3100 } });
 });
+
+test("a claim that is only meant for an identity without a port leaves one that has it alone", async () => {
+  const { play } = makeSide();
+  const onlyIfFree = { onlyIfFree: true };
+  await play({ method: "POST", path: "/claim/shop", body: { port: 3105, ...onlyIfFree } });
+  await play({
+    method: "POST",
+    path: "/claim/shop",
+    body: { port: 3101, cmd: "mine", ...onlyIfFree },
+    status: 409,
+    answer: { code: "held", port: 3105 },
+    events: [],
+  });
+  await play({ path: "/services/shop", answer: { port: 3105, cmd: null } });
+});
