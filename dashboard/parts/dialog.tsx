@@ -17,8 +17,9 @@ export function ask(dialog: Dialog): void {
   shown.set(dialog);
 }
 
+/** Whether one is open: the browser closes it at once, and tells of it a moment later. */
 export function isAsking(): boolean {
-  return shown.get() !== undefined;
+  return document.querySelector("dialog[open]") !== null;
 }
 
 /** Where the dialog appears; there once in the page. What lies behind one cannot be reached, so notices stand in it. */
