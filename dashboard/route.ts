@@ -33,13 +33,21 @@ function parseHash(hash: string): Route {
 }
 
 export function go(page: PageName, params: Params = {}): void {
-  location.hash = linkTo(page, params);
+  const hash = linkTo(page, params);
+  if (hash === location.hash) return;
+  history.pushState(null, "", hash);
+  tellAtOnce();
 }
 
 /** Changes what is filtered or opened on the page that is shown; going back does not pass through each letter. */
 export function setParams(change: Params): void {
   const { page, params } = parseHash(location.hash);
   history.replaceState(null, "", linkTo(page, { ...params, ...change }));
+  tellAtOnce();
+}
+
+/** The browser would tell later, or not at all: the next key is for the page that is there then. */
+function tellAtOnce(): void {
   dispatchEvent(new HashChangeEvent("hashchange"));
 }
 
