@@ -1,5 +1,6 @@
 // Builds the binary: `bun build.ts [--outfile FILE]`. With `--release [--platform NAME …]` it fills dist/release with
-// what install.sh downloads: an archive for each platform, their checksums, and a manifest that says how they came about.
+// what install.sh downloads, and itself: an archive for each platform, their checksums, and a manifest that says how they
+// came about.
 
 import * as fs from "node:fs";
 import * as os from "node:os";
@@ -160,6 +161,7 @@ async function release(chosen: Platform[]): Promise<void> {
   if (hashCode() !== codeHash) throw new Error("the sources changed while they were being built");
   const sums = archives.map(({ sha256, name }) => `${sha256}  ${name}\n`);
   fs.writeFileSync(path.join(made, "SHA256SUMS"), sums.join(""));
+  fs.copyFileSync(path.join(root, "install.sh"), path.join(made, "install.sh"));
   const manifest = { version, codeHash, bun: Bun.version, archives };
   fs.writeFileSync(path.join(made, "manifest.json"), `${JSON.stringify(manifest, null, 2)}\n`);
 
