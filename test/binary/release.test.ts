@@ -24,7 +24,14 @@ function checkout(directory: string): string {
   const copy = home.makeDirectory(directory);
   const sources = ["src", "dashboard", "build.ts", "package.json", "package-lock.json"];
   const modules = ["hono", "cac", "picocolors"].map((module) => `node_modules/${module}`);
-  for (const source of [...sources, "tsconfig.json", "LICENSE", "README.md", ...modules])
+  for (const source of [
+    ...sources,
+    "tsconfig.json",
+    "LICENSE",
+    "README.md",
+    "install.sh",
+    ...modules,
+  ])
     fs.cpSync(path.join(root, source), path.join(copy, source), { recursive: true });
   return copy;
 }
@@ -43,7 +50,7 @@ test.skipIf(!isGlibc)(
     for (const directory of [here, elsewhere])
       expect(await build(directory, host)).toMatchObject({ code: 0 });
     const made = path.join(here, "dist/release");
-    expect(everythingIn(made)).toEqual(["SHA256SUMS", "manifest.json", name]);
+    expect(everythingIn(made)).toEqual(["SHA256SUMS", "install.sh", "manifest.json", name]);
     for (const file of everythingIn(made)) {
       const [one, two] = [made, path.join(elsewhere, "dist/release")].map((directory) =>
         fs.readFileSync(path.join(directory, file)),
