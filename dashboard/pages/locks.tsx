@@ -107,8 +107,8 @@ function askToForce({ name, owner, agent, acquiredAt, fence }: Hold): void {
     title: `Take the lock ${name} from ${agent ?? owner}?`,
     body: (
       <p>
-        <strong>{agent ?? owner}</strong> has held it since <Ago at={acquiredAt} /> and is not
-        asked. What it was doing may go wrong. The log will say that you forced it.
+        <strong>{agent ?? owner}</strong> took it <Ago at={acquiredAt} /> and will not be warned.
+        What it was doing may go wrong. The log will say that you forced it.
       </p>
     ),
     action: {

@@ -84,6 +84,8 @@ function headersOf(file: string, bytes: Uint8Array): Record<string, string> {
     ETag: `"${new Bun.CryptoHasher("sha256").update(bytes).digest("hex").slice(0, 16)}"`,
     // A file other than the page has its content in its name.
     "Cache-Control": isPage ? "no-cache" : "max-age=31536000, immutable",
+    // Said also to whoever asks for the headers alone.
+    "Content-Length": String(bytes.length),
     Vary: "Accept-Encoding",
     "X-Content-Type-Options": "nosniff",
     ...(encoding && { "Content-Encoding": encoding[0] }),

@@ -14,6 +14,7 @@ describe("start, stop, restart and status", () => {
     expect(first.out.split("\n")).toEqual([
       expect.stringMatching(new RegExp(`^port-daddy [\\d.]+ started, pid ${pid}$`)),
       `  API        http://localhost:${port} and ~/state/daemon.sock`,
+      `  dashboard  http://localhost:${port}/`,
       "  state      ~/state",
       "",
     ]);

@@ -568,6 +568,7 @@ describe("status", () => {
       — both —
       port-daddy 1.0.0 is running for 1h, pid 7
         API        http://localhost:9876 and ~/.local/state/port-daddy/daemon.sock
+        dashboard  http://localhost:9876/
         state      ~/.local/state/port-daddy
         ports      3100-9999, 1 claim
         held       undefined locks, undefined active agents, undefined subscribers

@@ -9,6 +9,7 @@ import { asFault, Fault } from "../../contract/faults.ts";
 import { boolean, integer } from "../../contract/fields.ts";
 import { buildLabel } from "../../contract/headers.ts";
 import { inUrl } from "../../contract/loopback.ts";
+import { pagePath } from "../../contract/pages.ts";
 import * as paths from "../../system/paths.ts";
 import { command, type Context } from "../command.ts";
 import { directory, plural, toJson } from "../render.ts";
@@ -160,9 +161,12 @@ export function tell(version: Version, what: string, flags: Narration, context: 
   if (version.port === undefined) {
     out(`  API        ${socket} alone: another user's port-daddy has port ${version.wantedPort}`);
   } else {
-    const { host, port } = version;
+    const { host, port, needsToken } = version;
     const beyond = host === undefined ? "" : `, http://${inUrl(host)}:${port} (with the token)`;
     out(`  API        http://localhost:${port}${beyond} and ${socket}`);
+    out(
+      `  dashboard  ${needsToken ? "port-daddy dashboard" : `http://localhost:${port}${pagePath}`}`,
+    );
   }
   out(`  state      ${directory(version.home, homeDirectory())}`);
 }
