@@ -1,8 +1,7 @@
 // The names that somebody may mean, each with a word on what it is, as the daemon knows them at the moment.
 
 import type { Call } from "../client/calls.ts";
-import { createClient } from "../client/client.ts";
-import { authorizationOf, targetOf } from "../client/connect.ts";
+import { clientOf } from "../client/connect.ts";
 import type { Config } from "../config.ts";
 import { noteOf, type Candidate } from "./candidates.ts";
 import type { Noun } from "./command.ts";
@@ -13,7 +12,7 @@ import { plural, relative } from "./render.ts";
  * sign of life. Throws what keeps the daemon from answering within the deadline.
  */
 export function namesOf(noun: Noun, config: Config, deadlineMs: number): Promise<Candidate[]> {
-  const { call } = createClient({ target: targetOf(config), headers: authorizationOf(config) });
+  const { call } = clientOf(config);
   return lists[noun]((name, input) => call(name, input, { deadlineMs }));
 }
 

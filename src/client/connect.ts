@@ -31,7 +31,8 @@ export function authorizationOf({ url, token }: Config): Record<string, string> 
   return url === undefined || token === undefined ? {} : { Authorization: `Bearer ${token}` };
 }
 
-function clientOf(config: Config): Client {
+/** Speaks to the daemon without saying who asks. */
+export function clientOf(config: Config): Client {
   return createClient({ target: targetOf(config), headers: authorizationOf(config) });
 }
 
@@ -82,7 +83,11 @@ async function underStartLock<T>(config: Config, work: () => Promise<T>): Promis
       lock.free();
     }
   }
-  throw silentDaemon(config);
+  throw new Fault(
+    "timed_out",
+    `Another command is starting, stopping or installing the daemon of ${config.home}`,
+    { hint: `see who it is: fuser -v ${paths.startLock(config.home)}` },
+  );
 }
 
 async function startAlone(config: Config, notice: Notice): Promise<Version> {

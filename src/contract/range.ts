@@ -17,3 +17,8 @@ export function format({ start, end }: Range): string {
 export function contains({ start, end }: Range, port: number): boolean {
   return port >= start && port <= end;
 }
+
+/** Another port, for whoever cannot have this one. */
+export function anotherPort(port: number): number {
+  return port < 65_535 ? port + 1 : port - 1;
+}

@@ -6,6 +6,7 @@ import { processInWords } from "../contract/entities.ts";
 import { Fault } from "../contract/faults.ts";
 import { headers } from "../contract/headers.ts";
 import { isLoopback, isWildcard } from "../contract/loopback.ts";
+import { anotherPort } from "../contract/range.ts";
 import { reasonOf } from "../system/paths.ts";
 import { listenersOn, usersOn } from "../system/sockets.ts";
 
@@ -221,6 +222,6 @@ function taken(port: number, error: Error): Fault {
   const process = listenersOn(port)[0] ?? null;
   return new Fault("held", `Port ${port} is in use by ${processInWords(process)}`, {
     details: { port, holder: { id: null, process } },
-    hint: `use another: PORT_DADDY_PORT=${(port % 65_535) + 1} port-daddy start`,
+    hint: `use another: PORT_DADDY_PORT=${anotherPort(port)} port-daddy start`,
   });
 }

@@ -18,13 +18,14 @@ export function runningDaemons(): RunningDaemon[] {
 
 /** The process that holds the lock of a state directory, without touching it; `undefined` where none can be seen to. */
 export function daemonOf(home: string): number | undefined {
-  const inode = inodeOf(daemonLock(home));
-  if (inode === undefined) return undefined;
-  return runningDaemons().find((daemon) => inodeOf(daemonLock(daemon.home)) === inode)?.pid;
+  const lock = daemonLock(home);
+  return runningDaemons().find((daemon) => isSameFile(daemonLock(daemon.home), lock))?.pid;
 }
 
-function inodeOf(file: string): number | undefined {
-  return seen(() => fs.statSync(file).ino);
+/** Whether two paths lead to one file that is there. */
+export function isSameFile(one: string, other: string): boolean {
+  const [a, b] = [one, other].map((file) => seen(() => fs.statSync(file)));
+  return a !== undefined && a.ino === b?.ino && a.dev === b.dev;
 }
 
 type Holder = { pid: number; file: string };

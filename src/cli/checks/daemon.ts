@@ -4,7 +4,7 @@ import { build } from "../../build.ts";
 import { homeDirectory } from "../../config.ts";
 import { processInWords } from "../../contract/entities.ts";
 import { buildLabel, headers } from "../../contract/headers.ts";
-import { contains, format, parse, type Range } from "../../contract/range.ts";
+import { anotherPort, contains, format, parse, type Range } from "../../contract/range.ts";
 import { daemonOf } from "../../system/daemons.ts";
 import { machine } from "../../system/machine.ts";
 import * as paths from "../../system/paths.ts";
@@ -64,19 +64,15 @@ async function tcpBefore({ port, home }: Subject["config"]): Promise<Finding> {
     return socketAlone(port, "start");
   return wrong(
     `port ${port} is in use by ${processInWords(holder)}, so the daemon cannot start`,
-    `PORT_DADDY_PORT=${other(port)} port-daddy start`,
+    `PORT_DADDY_PORT=${anotherPort(port)} port-daddy start`,
   );
 }
 
 function socketAlone(port: number, verb: string): Finding {
   return note(
     `another user's port-daddy has port ${port}, so the daemon serves its socket alone`,
-    `PORT_DADDY_PORT=${other(port)} port-daddy ${verb}`,
+    `PORT_DADDY_PORT=${anotherPort(port)} port-daddy ${verb}`,
   );
-}
-
-function other(port: number): number {
-  return (port % 65_535) + 1;
 }
 
 type Introduction = { isOurs: boolean; pid: number | undefined; uid: number | undefined };
@@ -91,14 +87,12 @@ async function introductionOn(port: number): Promise<Introduction | undefined> {
     });
     const isOurs = response.headers.has(headers.build);
     const { pid, uid } = (isOurs ? await response.json() : {}) as Record<string, unknown>;
-    const [known] = [pid, uid].map((each) => typeof each === "number");
-    return { isOurs, ...(known ? { pid: pid as number, uid: uid as number } : noSelf) };
+    const number = (value: unknown) => (typeof value === "number" ? value : undefined);
+    return { isOurs, pid: number(pid), uid: number(uid) };
   } catch {
     return undefined;
   }
 }
-
-const noSelf = { pid: undefined, uid: undefined };
 
 export async function url({ config, asked }: Subject): Promise<Finding | undefined> {
   if (config.url === undefined) return undefined;
@@ -135,7 +129,7 @@ export async function range({ config, asked }: Subject): Promise<Finding> {
   const claimed = isUp ? (await answer.call("services", {})).services.map(({ port }) => port) : [];
   // Of a machine elsewhere we see no listeners.
   const listening = config.url === undefined ? machine.listeners().map(({ port }) => port) : [];
-  const { size, left } = leftIn(inForce, new Set([...claimed, ...listening]));
+  const { size, left } = leftIn(inForce, new Set([...claimed, ...listening, ...config.reserved]));
   const says = `${left} of ${size} ports of ${format(inForce)} are free (${Math.floor((left / size) * 100)} %)`;
   if (left === 0) return wrong(`${says}: nothing more can be claimed`, "port-daddy find");
   return left / size < fewShare

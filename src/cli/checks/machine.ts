@@ -3,7 +3,7 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { homeDirectory, proxies as proxySettings, searchPath } from "../../config.ts";
-import { runningDaemons } from "../../system/daemons.ts";
+import { isSameFile, runningDaemons } from "../../system/daemons.ts";
 import { descriptors as descriptorsOf } from "../../system/limits.ts";
 import {
   findInstalled,
@@ -51,17 +51,26 @@ export async function service({ config: { home }, own }: Subject): Promise<Findi
   const manager = managerHere();
   const installed = manager && findInstalled(manager);
   if (!installed) return ok("not installed; the first command that needs the daemon starts it");
-  return disputeOf(installed, home) ?? (await standing(manager, own));
+  return disputeOf(manager, installed, home) ?? (await standing(manager, own));
 }
 
 /** What is not as it should be with what was installed. */
-function disputeOf({ program, settings }: Installed, home: string): Finding | undefined {
+function disputeOf(
+  { file }: Manager,
+  { program, settings }: Installed,
+  home: string,
+): Finding | undefined {
   const theirs = settings["PORT_DADDY_HOME"];
   const again = "port-daddy install";
+  if (theirs === undefined)
+    return note(`${file} was not written by port-daddy install`, `mv ${file} ${file}.old`);
+  if (theirs !== home)
+    return note(
+      `it is for another state directory, ${theirs}`,
+      `PORT_DADDY_HOME=${shellWord(theirs)} port-daddy uninstall`,
+    );
   if (program === undefined || !isProgram(program))
     return wrong(`its program ${program ?? "(none)"} is not there`, again);
-  if (theirs !== home)
-    return note(`it is for another state directory, ${theirs ?? "none that we named"}`, again);
   const own = ownProgram();
   if (own !== undefined && real(program) !== real(own))
     return note(`it runs ${program}, not this ${own}`, again);
@@ -116,7 +125,9 @@ export function proxies(): Finding {
 const namedOthers = 3;
 
 export function others({ config: { home } }: Subject): Finding {
-  const found = runningDaemons().filter((daemon) => !isSame(daemon.home, home));
+  const found = runningDaemons().filter(
+    (daemon) => daemon.home !== home && !isSameFile(daemon.home, home),
+  );
   if (found.length === 0) return ok("no other daemon of this user runs");
   const named = found.slice(0, namedOthers);
   const list = named.map(
@@ -127,9 +138,4 @@ export function others({ config: { home } }: Subject): Finding {
     `${list.join(", ")}${more}: what one gives out the others do not know of`,
     named.map(({ home }) => `PORT_DADDY_HOME=${shellWord(home)} port-daddy stop`).join("; "),
   );
-}
-
-function isSame(one: string, other: string): boolean {
-  const [a, b] = [one, other].map((each) => seen(() => fs.statSync(each)));
-  return one === other || (a !== undefined && a.ino === b?.ino && a.dev === b.dev);
 }

@@ -1,8 +1,7 @@
 // What is examined: the settings of this shell, and what the daemon answers, which many checks look at and is asked once.
 
 import type { Call } from "../../client/calls.ts";
-import { createClient } from "../../client/client.ts";
-import { authorizationOf, targetOf, type Version } from "../../client/connect.ts";
+import { clientOf, type Version } from "../../client/connect.ts";
 import { ConnectionLost, Unreachable } from "../../client/failures.ts";
 import type { Config } from "../../config.ts";
 import { asFault, Fault } from "../../contract/faults.ts";
@@ -42,7 +41,7 @@ function once<T>(make: () => Promise<T>): () => Promise<T> {
 
 async function ask(config: Config): Promise<Answer> {
   try {
-    const client = createClient({ target: targetOf(config), headers: authorizationOf(config) });
+    const client = clientOf(config);
     const call: Call = (name, input) => client.call(name, input, { deadlineMs: answerMs });
     const version = await call("version", {});
     if (typeof version?.codeHash !== "string") throw notOurs();

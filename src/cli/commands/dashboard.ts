@@ -5,6 +5,7 @@ import type { Config } from "../../config.ts";
 import { Fault } from "../../contract/faults.ts";
 import { boolean } from "../../contract/fields.ts";
 import { entrance, pagePath } from "../../contract/pages.ts";
+import { anotherPort } from "../../contract/range.ts";
 import { open } from "../../system/browser.ts";
 import { command, type Context } from "../command.ts";
 import { plain, relative, toJson } from "../render.ts";
@@ -43,7 +44,7 @@ function originOf({ port, wantedPort }: Version, { url }: Config): string {
   throw new Fault(
     "unavailable",
     `The daemon serves its socket alone, where no browser can go: another user's port-daddy has port ${wantedPort}`,
-    { hint: `give it another: PORT_DADDY_PORT=${(wantedPort % 65_535) + 1} port-daddy restart` },
+    { hint: `give it another: PORT_DADDY_PORT=${anotherPort(wantedPort)} port-daddy restart` },
   );
 }
 
