@@ -151,9 +151,8 @@ function Details({ claim, listener }: Row) {
         Metadata: metadata && <Json value={metadata} />,
         "In a shell": (
           <>
-            <code>{`port-daddy claim ${id}`}</code>{" "}
-            <Copy text={`port-daddy claim ${id}`} label="Copy command" />{" "}
-            <Copy text={String(port)} label="Copy port" />
+            <code>{`port-daddy claim ${id}`}</code> <Copy text={String(port)} label="Copy port" />{" "}
+            <Copy text={`port-daddy claim ${id}`} label="Copy command" />
           </>
         ),
       }}
