@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test
 import type { Browser, Page } from "playwright-core";
 import { eventually, Home } from "../home.ts";
 import { isInstalled, launch } from "./chromium.ts";
-import { expectNoComplaints, openWindow, says, waitMs, type Window } from "./window.ts";
+import { expectNoComplaints, openWindow, says, type Window } from "./window.ts";
 
 describe.skipIf(!isInstalled)("the page of activity", () => {
   let browser: Browser;
@@ -33,7 +33,6 @@ describe.skipIf(!isInstalled)("the page of activity", () => {
   async function open(hash: string): Promise<void> {
     view = await openWindow(browser, home, hash);
     page = view.page;
-    page.setDefaultTimeout(waitMs);
   }
 
   const lines = () => page.getByRole("list", { name: "Activity" }).locator("li");

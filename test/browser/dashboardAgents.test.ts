@@ -28,9 +28,7 @@ describe.skipIf(!isInstalled)("the page of agents", () => {
   });
 
   async function open(query = ""): Promise<Window> {
-    const window = await openWindow(browser, home, `#/agents${query}`);
-    window.page.setDefaultTimeout(10_000);
-    return window;
+    return openWindow(browser, home, `#/agents${query}`);
   }
 
   /** Registers an agent with claims and locks of its own. */

@@ -28,7 +28,6 @@ describe.skipIf(!isInstalled)("with the keyboard alone", () => {
     await window?.[Symbol.asyncDispose]();
     window = await openWindow(browser, home, "", { permissions });
     page = window.page;
-    page.setDefaultTimeout(10_000);
   });
 
   const press = async (...keys: string[]) => {

@@ -29,9 +29,7 @@ afterAll(async () => {
 });
 
 async function open(hash: string): Promise<Window> {
-  const window = await openWindow(browser, home, hash);
-  window.page.setDefaultTimeout(10_000);
-  return window;
+  return openWindow(browser, home, hash);
 }
 
 const dialogOf = (page: Page) => page.getByRole("dialog");

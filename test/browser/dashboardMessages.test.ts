@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test
 import type { Browser, Page } from "playwright-core";
 import { eventually, Home } from "../home.ts";
 import { isInstalled, launch } from "./chromium.ts";
-import { expectNoComplaints, openWindow, rowOf, says, waitMs, type Window } from "./window.ts";
+import { expectNoComplaints, openWindow, rowOf, says, type Window } from "./window.ts";
 
 /** What a process has written so far, by line. */
 function linesOf(stream: ReadableStream<Uint8Array>): string[] {
@@ -41,7 +41,6 @@ describe.skipIf(!isInstalled)("the page of messages", () => {
   async function open(hash: string): Promise<void> {
     view = await openWindow(browser, home, hash);
     page = view.page;
-    page.setDefaultTimeout(waitMs);
   }
 
   const cell = (channel: string, head: string) =>

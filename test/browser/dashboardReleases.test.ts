@@ -15,7 +15,6 @@ describe.skipIf(!isInstalled)("a release on the page", () => {
     await home.json(["start"]);
     browser = await launch();
     window = await openWindow(browser, home, "#/services");
-    window.page.setDefaultTimeout(10_000);
   });
   afterAll(async () => {
     await browser.close();

@@ -32,9 +32,7 @@ describe.skipIf(!isInstalled)("the page of services", () => {
   });
 
   async function open(query = ""): Promise<Window> {
-    const window = await openWindow(browser, home, `#/services${query}`);
-    window.page.setDefaultTimeout(10_000);
-    return window;
+    return openWindow(browser, home, `#/services${query}`);
   }
 
   const claim = async (id: string, ...flags: string[]): Promise<number> =>

@@ -22,9 +22,7 @@ afterAll(async () => {
 });
 
 async function open(hash: string, options?: BrowserContextOptions, at = home): Promise<Window> {
-  const window = await openWindow(browser, at, hash, options);
-  window.page.setDefaultTimeout(10_000);
-  return window;
+  return openWindow(browser, at, hash, options);
 }
 
 const isAt = (page: Page, heading: string) =>

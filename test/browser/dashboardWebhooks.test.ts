@@ -4,15 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test
 import type { Browser, Page } from "playwright-core";
 import { eventually, Home } from "../home.ts";
 import { isInstalled, launch } from "./chromium.ts";
-import {
-  expectNoComplaints,
-  openWindow,
-  overhear,
-  rowOf,
-  says,
-  waitMs,
-  type Window,
-} from "./window.ts";
+import { expectNoComplaints, openWindow, overhear, rowOf, says, type Window } from "./window.ts";
 
 /** What a receiver of ours was sent, and how it answers; a webhook may go there where it is allowed. */
 function receive(answer: (before: number) => Response | Promise<Response>) {
@@ -51,7 +43,6 @@ describe.skipIf(!isInstalled)("the page of webhooks", () => {
   async function open(hash: string): Promise<void> {
     view = await openWindow(browser, home, hash);
     page = view.page;
-    page.setDefaultTimeout(waitMs);
   }
 
   const secret = "s3cret-of-the-page";

@@ -40,6 +40,7 @@ export async function openWindow(
   await page.goto(`http://localhost:${port}/${hash}`);
   await page.locator(".light.live").waitFor();
   await page.locator("main h1").waitFor();
+  page.setDefaultTimeout(waitMs);
   return { page, requests, complaints, [Symbol.asyncDispose]: () => context.close() };
 }
 
