@@ -189,6 +189,10 @@ const changes: { [N in EventName]: Change<N> } = {
   "service.release": ({ services }, id) => ({ services: without(services, id) }),
   "service.start": unchanged,
   "service.stop": unchanged,
+  "service.launch": unchanged,
+  "service.ready": unchanged,
+  "service.hijacked": unchanged,
+  "service.exit": unchanged,
   "service.endpoint": ({ services }, id, { environment, url }) => {
     const { [environment]: _, ...urls } = services.get(id)?.urls ?? {};
     return {

@@ -367,6 +367,9 @@ export function isSecret(name: string): boolean {
   return field?.isSecret === true;
 }
 
+/** A log starts anew past this size; what was there is kept once, beside it. */
+export const maxLogBytes = 5_000_000;
+
 /**
  * What the daemon's process gets of our environment: it outlives its shell, and must carry neither its secrets nor
  * what concerns that shell alone.

@@ -39,25 +39,22 @@ async function run(
 ): Promise<number> {
   if (words.length === 1 && /^(-v|--version)$/.test(words[0]!))
     return said(terminal, `port-daddy ${build.version}`);
+  const open = (terminal: Terminal) => openContext(terminal, runDaemon);
   const internal = hidden.get(words[0]);
-  if (internal) {
-    await internal(words.slice(1), terminal);
-    return 0;
-  }
+  if (internal) return (await internal(words.slice(1), terminal, open)) ?? 0;
   if (words[0] === "help") return run([...words.slice(1), "--help"], terminal, runDaemon);
   const { command, family, args, program, flags, helpFor } = parse(words, commands);
   if (!command && family.length > 0) return said(terminal, help.forFamily(family, terminal.paint));
   if (!command) return said(terminal, help.overview(commands, terminal.paint));
   if (helpFor !== undefined) return said(terminal, help.forCommand(command, terminal.paint));
+  return (await command.run({ args, program, flags }, open(terminal))) ?? 0;
+}
+
+/** What a command works with, by the settings of this shell. */
+function openContext(terminal: Terminal, runDaemon: Context["runDaemon"]): Context {
   const config = readConfig();
   const side = { config, terminal, callerId };
-  const context: Context = {
-    ...side,
-    daemon: connectOrStart(side),
-    runningDaemon: () => connect(side),
-    runDaemon,
-  };
-  return (await command.run({ args, program, flags }, context)) ?? 0;
+  return { ...side, daemon: connectOrStart(side), runningDaemon: () => connect(side), runDaemon };
 }
 
 function said(terminal: Terminal, text: string): number {

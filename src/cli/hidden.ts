@@ -1,16 +1,36 @@
 // What is called by scripts and by ourselves alone: it stands in no help, and may change with any version.
 
 import { commands } from "./commands/index.ts";
+import type { Context } from "./command.ts";
 import type { Terminal } from "./terminal.ts";
 
-type Hidden = (words: string[], terminal: Terminal) => Promise<void>;
+/** Returns the exit code; none is 0. */
+type Hidden = (
+  words: string[],
+  terminal: Terminal,
+  open: (terminal: Terminal) => Context,
+) => Promise<number | void>;
 
-export const hidden: ReadonlyMap<string | undefined, Hidden> = new Map([
+export const hidden: ReadonlyMap<string | undefined, Hidden> = new Map<string, Hidden>([
   [
     "__complete",
     async (words, { out }) => {
       const { complete } = await import("./complete.ts");
       for (const line of await complete(words, commands)) out(line);
+    },
+  ],
+  [
+    "__launch",
+    async ([errand = ""], terminal, open) => {
+      const { serve } = await import("./launch/detached.ts");
+      return serve(errand, terminal.out, (log) => open({ ...terminal, ...log }));
+    },
+  ],
+  [
+    "__keep",
+    async (words, { err }) => {
+      const { keep } = await import("./launch/keeper.ts");
+      return keep(words, err);
     },
   ],
   [

@@ -1,10 +1,12 @@
 // A program that a command runs: told apart from us by its pid before it begins, and ended with us.
 
+import type { Subprocess } from "bun";
 import * as fs from "node:fs";
 import { Unreachable } from "../client/failures.ts";
 import { childEnvironment, type Config } from "../config.ts";
 import { Fault } from "../contract/faults.ts";
-import { birthmark, descendants, stat } from "../system/processes.ts";
+import { descendants, stat } from "../system/processes.ts";
+import { endAll } from "../system/trees.ts";
 import type { Context } from "./command.ts";
 import { plain } from "./render.ts";
 
@@ -14,10 +16,6 @@ const noProgramCode = 127;
 
 /** The exit code of a program that was ended because it lost what it ran for. */
 export const lostCode = 124;
-
-/** How long a program may take to end when it is asked to, and how often it is looked whether it has. */
-const endMs = 5_000;
-const lookEveryMs = 20;
 
 /** What kept a program from starting; its cause is the fault. */
 export class NotStarted extends Error {
@@ -32,7 +30,7 @@ export type Program = {
   pid: number;
   /** Lets it begin. */
   begin(): void;
-  /** Its exit code: 128 and the signal's number where a signal ended it. */
+  /** Its exit code, as `exitCodeOf` has it. */
   ended: Promise<number>;
   /** Asks it and what it has started to end, then makes them. Returns when it has. */
   end(): Promise<void>;
@@ -84,9 +82,9 @@ export function prepare(words: string[], variables: Record<string, string>): Pro
   });
   const door = child.stdio[3] as number;
   const stopPassing = passSignals((signal) => child.kill(signal));
-  const ended = child.exited.then((code) => {
+  const ended = child.exited.then(() => {
     stopPassing();
-    return child.signalCode === null ? code : 128 + signalNumber(child.signalCode);
+    return exitCodeOf(child);
   });
   return {
     pid: child.pid,
@@ -96,27 +94,15 @@ export function prepare(words: string[], variables: Record<string, string>): Pro
     },
     ended,
     async end() {
-      const all = [child.pid, ...descendants(child.pid)].map((pid) => ({
-        pid,
-        mark: birthmark(pid),
-      }));
-      const left = () =>
-        all.filter(({ pid, mark }) => mark !== undefined && birthmark(pid) === mark);
-      for (const { pid } of left()) signal(pid, "SIGTERM");
-      for (let waited = 0; left().length > 0 && waited < endMs; waited += lookEveryMs)
-        await Bun.sleep(lookEveryMs);
-      for (const { pid } of left()) signal(pid, "SIGKILL");
+      await endAll(() => [child.pid, ...descendants(child.pid)], "SIGTERM");
       await ended;
     },
   };
 }
 
-function signal(pid: number, name: NodeJS.Signals): void {
-  try {
-    process.kill(pid, name);
-  } catch {
-    // It has ended by itself.
-  }
+/** The exit code of a process that has ended: 128 and the signal's number where a signal ended it. */
+export function exitCodeOf({ exitCode, signalCode }: Subprocess): number {
+  return signalCode === null ? (exitCode ?? 0) : 128 + signalNumber(signalCode);
 }
 
 function signalNumber(signal: NodeJS.Signals | number): number {

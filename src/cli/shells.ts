@@ -1,6 +1,8 @@
 // Variables as each shell, or file of variables, wants to read them. A value is what it says in every one of them,
 // whatever characters it has.
 
+import type { Service } from "../contract/entities.ts";
+
 type Variables = Record<string, string>;
 
 const lines = (write: (name: string, value: string) => string) => (variables: Variables) =>
@@ -34,4 +36,25 @@ export function variableName(id: string): string {
     .toUpperCase()
     .replace(/[^A-Z0-9]/g, "_")
     .replace(/^\d/, "_$&");
+}
+
+/** The port of each service, and its URL in an environment where it has one. Those that would share a name are left out. */
+export function variablesOf(
+  services: readonly Service[],
+  environment = "local",
+): { variables: Variables; clashes: { name: string; ids: string[] }[] } {
+  const groups = [...Map.groupBy(services, ({ id }) => variableName(id))];
+  const variables = groups.flatMap(([name, [service, ...others]]) =>
+    service && others.length === 0 ? entriesOf(name, service, environment) : [],
+  );
+  const clashes = groups.flatMap(([name, group]) =>
+    group.length > 1 ? [{ name, ids: group.map(({ id }) => id) }] : [],
+  );
+  return { variables: Object.fromEntries(variables), clashes };
+}
+
+function entriesOf(name: string, { port, urls }: Service, environment: string): [string, string][] {
+  const entries: [string, string][] = [[`${name}_PORT`, String(port)]];
+  if (Object.hasOwn(urls, environment)) entries.push([`${name}_URL`, urls[environment]!]);
+  return entries;
 }

@@ -183,6 +183,59 @@ export const claimed = record(
 );
 export type Claimed = ValueOf<typeof claimed>;
 
+/** never: it ends with its command; on-failure: not where that succeeds; always: until it is stopped. */
+export const restartPolicies = ["never", "on-failure", "always"] as const;
+export const restartPolicy = oneOf({
+  summary: "Start it again when it ends: never, on-failure or always (never)",
+  values: restartPolicies,
+  placeholder: "<policy>",
+});
+export type RestartPolicy = ValueOf<typeof restartPolicy>;
+
+/** starting: nothing of its own listens on the port yet; ready: something has; ended: it is over. */
+export const launchStatus = oneOf({
+  summary: "How far a launch has come",
+  values: ["starting", "ready", "ended"],
+});
+
+/** The words of a command: longer ones do not fit a process either. */
+export const commandWords = list(text({ summary: "A word of it", min: 0, max: 4000 }), {
+  summary: "A command, word by word",
+  min: 1,
+  max: 200,
+});
+
+export const exitCode = integer({ summary: "The exit code of a command", min: 0, max: 255 });
+
+export const launch = record(
+  {
+    id: identity,
+    directory: directoryText,
+    command: nullable(
+      described(commandWords, "What was asked to run; null where package.json says"),
+    ),
+    cmd: commandText,
+    pid: described(pid, "The process that watches over it"),
+    actor: text({ summary: "Who launched it", max: 300 }),
+    status: launchStatus,
+    restart: restartPolicy,
+    detached: boolean({ summary: "Whether it runs on its own, with a log" }),
+    restarts: integer({ summary: "How often it was started again", min: 0, max: 2 ** 31 }),
+    startedAt: instant,
+    readyAt: nullable(described(instant, "When its port was listened on first; null until it is")),
+    endedAt: nullable(described(instant, "When it ended")),
+    code: nullable(described(exitCode, "What it ended with; null where nobody saw it")),
+  },
+  { summary: "A command that serves an identity, as it was last launched in a directory" },
+);
+export type Launch = ValueOf<typeof launch>;
+
+export const launched = record(
+  { ...claimed.shape, launch },
+  { summary: "A claim, and what is about to serve it" },
+);
+export type Launched = ValueOf<typeof launched>;
+
 export const freed = record({ id: identity, port }, { summary: "A claim that ended" });
 export type Freed = ValueOf<typeof freed>;
 

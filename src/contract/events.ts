@@ -25,6 +25,11 @@ export type EventData = {
   "service.start": { port: number; pid: number | null; command: string | null };
   "service.stop": { port: number };
   "service.endpoint": { environment: string; url: string | null };
+  "service.launch": { port: number; pid: number; command: string; directory: string };
+  "service.ready": { port: number; url: string; afterMs: number };
+  "service.hijacked": { port: number; pid: number | null; command: string | null };
+  /** `code` is null where whoever watched over the command has died. */
+  "service.exit": { code: number | null; restarting: boolean };
   "lock.acquire": Pick<Lock, "owner" | "agent" | "pid" | "fence" | "expiresAt">;
   "lock.extend": Pick<Lock, "owner" | "pid" | "fence" | "expiresAt">;
   "lock.release": Pick<Lock, "owner" | "fence"> & { reason: UnlockReason };
@@ -122,6 +127,34 @@ export const events: { [N in EventName]: EventRow<EventData[N]> } = {
         ? `removed the ${environment} URL of ${id}`
         : `set the ${environment} URL of ${id} to ${url}`,
     webhook: false,
+  },
+  "service.launch": {
+    summary: "Service was launched",
+    action: "launch",
+    sentence: (id, { port, command }) => `launched ${id} on port ${port}: ${command}`,
+    webhook: false,
+  },
+  "service.ready": {
+    summary: "Launched service listens on its port",
+    action: "launch_ready",
+    sentence: (id, { url, afterMs }) => `had ${id} ready at ${url} in ${duration.brief(afterMs)}`,
+    webhook: true,
+  },
+  "service.hijacked": {
+    summary: "Somebody else took the port of a launched service",
+    action: "hijack",
+    sentence: (id, { port, pid, command }) =>
+      `saw port ${port} of ${id} taken by ${pid === null ? "a process that cannot be seen" : `process ${pid} (${command ?? "?"})`}`,
+    webhook: true,
+  },
+  "service.exit": {
+    summary: "Command of a launched service ended",
+    action: "launch_exit",
+    sentence: (id, { code, restarting }) =>
+      code === null
+        ? `lost sight of ${id}: whoever watched over its command has died`
+        : `saw the command of ${id} end with ${code}${restarting ? ", and starts it again" : ""}`,
+    webhook: true,
   },
   "lock.acquire": {
     summary: "Lock was acquired",

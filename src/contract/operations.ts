@@ -48,21 +48,25 @@ export type Operation<S extends Shape = Shape, A = any> = {
   output: Field<A>;
   /** Answers with a stream of server-sent events rather than with one value. */
   isStream: boolean;
+  /** Answered on the Unix socket alone: what is run on this machine is told by this user, and by nobody else. */
+  isLocal: boolean;
 };
 
 /** A row whose fields are made when they are first asked for: a command loads the table and needs one row of it. */
 function operation<S extends Shape, A>(
-  row: Omit<Operation<S, A>, "input" | "output" | "isStream"> & {
+  row: Omit<Operation<S, A>, "input" | "output" | "isStream" | "isLocal"> & {
     input: () => S;
     output: () => Field<A>;
     isStream?: true;
+    isLocal?: true;
   },
 ): Operation<S, A> {
-  const { input, output, isStream = false, ...words } = row;
+  const { input, output, isStream = false, isLocal = false, ...words } = row;
   let [fields, answer]: [S?, Field<A>?] = [];
   return {
     ...words,
     isStream,
+    isLocal,
     get input() {
       return (fields ??= input());
     },
@@ -392,6 +396,65 @@ export const operations = {
     summary: "Show who has a port: identity, process, directory, since when",
     input: () => ({ port }),
     output: () => entities.portReport,
+  }),
+  launch: operation({
+    method: "POST",
+    path: "/launches/:id",
+    group: "Services",
+    summary: "Claim a port for a command that is about to be started",
+    isLocal: true,
+    input: () => {
+      const { agent, cmd: _, cwd: __, pid: ___, ...wanted } = claimInput();
+      return {
+        id: identity,
+        directory: entities.directoryText,
+        command: optional(
+          described(entities.commandWords, "The command to remember for this directory"),
+        ),
+        cmd: described(entities.commandText, "What is run, for people to read"),
+        pid: described(pid, "The process that watches over the command"),
+        restart: optional(entities.restartPolicy),
+        detached: optional(boolean({ summary: "Whether it runs on its own" })),
+        keep: optional(boolean({ summary: "Keep the claim when the command has ended" })),
+        retry: optional(boolean({ summary: "Where a stranger has the port, take another" })),
+        port: optional(described(port, "Request a specific port")),
+        agent,
+        ...wanted,
+      };
+    },
+    output: () => entities.launched,
+  }),
+  reportLaunch: operation({
+    method: "PUT",
+    path: "/launches/:id",
+    group: "Services",
+    summary: "Tell how a launch goes on",
+    isLocal: true,
+    input: () => ({
+      id: identity,
+      pid: described(pid, "The process that watches over the command"),
+      state: oneOf({
+        summary: "What has happened to it",
+        values: ["ready", "hijacked", "restarting", "ended"],
+      }),
+      code: optional(entities.exitCode),
+    }),
+    output: () => entities.launch,
+  }),
+  launches: operation({
+    method: "GET",
+    path: "/launches",
+    group: "Services",
+    summary: "List what was launched: each identity and directory, the newest first",
+    input: () => ({
+      pattern: optional(pattern),
+      directory: optional(described(entities.directoryText, "Only what was launched there")),
+    }),
+    output: () =>
+      record(
+        { launches: list(entities.launch, { summary: "The newest first", max: 1_000_000 }), count },
+        { summary: "The launches" },
+      ),
   }),
 
   lock: operation({

@@ -10,6 +10,7 @@ import {
 import { format } from "../contract/range.ts";
 import * as activity from "../domain/activity.ts";
 import * as agents from "../domain/agents.ts";
+import * as launches from "../domain/launches.ts";
 import * as lockQueue from "../domain/lockQueue.ts";
 import * as locks from "../domain/locks.ts";
 import * as messages from "../domain/messages.ts";
@@ -20,6 +21,7 @@ import * as database from "../store/database.ts";
 import type { Caller } from "../world.ts";
 import type { Daemon } from "./daemon.ts";
 import * as feeds from "./feeds.ts";
+import * as launching from "./launching.ts";
 import { openapi } from "./openapi.ts";
 import { releaseAll } from "./reaper.ts";
 import type { HeldRequest } from "./address.ts";
@@ -63,6 +65,9 @@ export const handlers: { [N in OperationName]: Handler<N> } = {
     services.setEndpoint(world, { ...input, url: null }, caller),
   wait: (daemon, input, _, request) => untilHealthy(daemon, input, request),
   port: ({ world }, input) => services.report(world, input),
+  launch: ({ world }, input, caller) => launching.launch(world, input, caller),
+  reportLaunch: ({ world }, input, caller) => launching.report(world, input, caller),
+  launches: ({ world }, input) => launches.list(world, input),
 
   lock: (daemon, input, caller, request) =>
     standsInLine(input)

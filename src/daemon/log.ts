@@ -1,13 +1,10 @@
 // The daemon's own log: one line a message, on stderr, which is the log file where a command started the daemon.
 
 import * as fs from "node:fs";
-import type { LogLevel } from "../config.ts";
+import { maxLogBytes, type LogLevel } from "../config.ts";
 import { Fault } from "../contract/faults.ts";
 
 const order: Record<LogLevel, number> = { error: 0, warn: 1, info: 2 };
-
-/** The log starts anew past this size; what was there is kept once, beside it. */
-const maxBytes = 5_000_000;
 
 /** How many lines are written between two looks at the size. */
 const linesBetweenLooks = 500;
@@ -48,7 +45,7 @@ function describe(error: unknown): string {
 function rotate(file: string): void {
   const open = fs.fstatSync(2);
   const named = fs.statSync(file, { throwIfNoEntry: false });
-  if (named === undefined || named.ino !== open.ino || open.size < maxBytes) return;
+  if (named === undefined || named.ino !== open.ino || open.size < maxLogBytes) return;
   fs.copyFileSync(file, `${file}.1`);
   fs.truncateSync(file);
 }

@@ -3,6 +3,7 @@
 import type { Freed, FreedLock } from "../contract/entities.ts";
 import * as agents from "../domain/agents.ts";
 import { releaseDead, releaseExpired, releaseOf } from "../domain/endings.ts";
+import * as launches from "../domain/launches.ts";
 import * as liveness from "../domain/liveness.ts";
 import * as lockQueue from "../domain/lockQueue.ts";
 import * as locks from "../domain/locks.ts";
@@ -53,6 +54,7 @@ export function createReaper(world: World, present: () => ReadonlySet<string>): 
 export function reap(world: World, present: ReadonlySet<string> = new Set()): void {
   releaseExpired(world);
   releaseDead(world);
+  launches.endDead(world);
   liveness.observe(world);
   for (const gone of agents.observe(world, present)) {
     world.journal.commit(() => {

@@ -77,6 +77,7 @@ type AnyHandler = (daemon: Daemon, input: unknown, caller: Caller, request: Held
 /** Checks the input, asks the domain, and answers when what it changed is stored. */
 async function answer(daemon: Daemon, name: OperationName, c: RequestContext): Promise<Response> {
   const operation: Operation = operations[name];
+  if (operation.isLocal && c.env.transport !== "socket") throw notLocal(daemon);
   const given = await readInput(operation, c);
   const caller = callerOf(c);
   let stored: Promise<void> | undefined;
@@ -100,6 +101,12 @@ async function answer(daemon: Daemon, name: OperationName, c: RequestContext): P
       throw error;
     });
   }
+}
+
+function notLocal({ world }: Daemon): Fault {
+  return new Fault("forbidden", "What is launched is told over the daemon's Unix socket alone", {
+    hint: `ask there: curl --unix-socket ${socketFile(world.config.home)}`,
+  });
 }
 
 /** Whoever does something, or listens, is there. What an agent does to itself as an agent notes that on its own. */

@@ -170,4 +170,28 @@ export const migrations: readonly string[] = [
   CREATE INDEX deliveries_by_webhook ON deliveries (webhook, number);
   CREATE INDEX deliveries_pending ON deliveries (webhook, number) WHERE status = 'pending';
   `,
+  `
+  -- What was last launched for an identity in a directory, which is also what is launched there again.
+  CREATE TABLE launches (
+    identity   TEXT NOT NULL,
+    directory  TEXT NOT NULL,
+    -- A JSON list of words; NULL where package.json says what to run.
+    command    TEXT,
+    cmd        TEXT NOT NULL,
+    pid        INTEGER NOT NULL,
+    pid_mark   TEXT NOT NULL,
+    actor      TEXT NOT NULL,
+    restart    TEXT NOT NULL,
+    detached   INTEGER NOT NULL,
+    restarts   INTEGER NOT NULL,
+    started_at INTEGER NOT NULL,
+    -- When the command that runs now was started, and when its port was first listened on since.
+    begun_at   INTEGER NOT NULL,
+    ready_at   INTEGER,
+    ended_at   INTEGER,
+    code       INTEGER,
+    PRIMARY KEY (identity, directory)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX launches_running ON launches (identity) WHERE ended_at IS NULL;
+  `,
 ];

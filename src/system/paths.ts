@@ -11,6 +11,8 @@ export const databaseFile = (home: string) => path.join(home, "port-daddy.db");
 export const logFile = (home: string) => path.join(home, "daemon.log");
 /** The high-water marks of fences and message ids. */
 export const sequencesFile = (home: string) => path.join(home, "sequences.json");
+/** What a command wrote that was launched on its own, since it was last started. */
+export const launchLog = (home: string, id: string) => path.join(home, "launches", `${id}.log`);
 /** What a daemon that a service manager started said of its start: one line of JSON. There is none without a service. */
 export const startReport = (home: string) => path.join(home, "service.json");
 /** Held by the one daemon of a state directory. */

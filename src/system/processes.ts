@@ -53,3 +53,8 @@ export function describe(pid: number): ProcessInfo {
     startedAt: found?.startedAt ?? null,
   };
 }
+
+/** The words of a process's command line; none where they cannot be seen. */
+export function commandOf(pid: number): string[] {
+  return machine.commandWords(pid);
+}

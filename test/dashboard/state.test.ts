@@ -75,6 +75,7 @@ const wish = fc.record({
     urls: maybe({ dev: "http://c.example.com/" }),
     metadata: maybe({}, { a: null, b: [1] }),
   }),
+  state: fc.constantFrom("ready", "hijacked", "restarting", "ended"),
   ttl: fc.constantFrom(1_000, 60_000),
   which: fc.nat({ max: 3 }),
   ms: fc.constantFrom(999, 1_000, 60_000, 121_000),
@@ -86,6 +87,8 @@ const deeds: ((wish: Wish, world: TestWorld) => [string, string, unknown?] | und
   ({ id, claim, pid }) => ["POST", `/claim/${id}`, { ...claim, pid, health: "/health" }],
   ({ id }) => ["POST", `/claim/${id}`],
   ({ owner: cmd }) => ["POST", "/claim", { ids: ["shop:api", "shop:web"], cmd }],
+  () => ["POST", "/launches/shop:web", { directory: "/srv/app", cmd: "vite", pid: 73 }],
+  ({ state }) => ["PUT", "/launches/shop:web", { pid: 73, state }],
   ({ id }) => ["DELETE", `/release/${id}`],
   () => ["DELETE", "/release/shop:*"],
   ({ id, environment, url }) => ["PUT", `/services/${id}/endpoints/${environment}`, { url }],
@@ -121,7 +124,7 @@ type Acts = typeof acts extends fc.Arbitrary<infer T> ? T : never;
 /** Does it all, and looks at how things stand after each. */
 async function live(acts: Acts) {
   const side = makeSide();
-  for (const pid of [71, 72]) side.world.machine.processes.set(pid, "first");
+  for (const pid of [71, 72, 73]) side.world.machine.processes.set(pid, "first");
   const snapshots = [(await sent(side)).snapshot];
   for (const [deed, wish] of acts) {
     const [method, path, body] = deed(wish, side.world) ?? [];

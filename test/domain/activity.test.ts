@@ -260,6 +260,37 @@ const examples: Record<EventName, Example[]> = {
     [{ environment: "dev", url: "http://b" }, "endpoint_set", "set the dev URL of a to http://b"],
     [{ environment: "dev", url: null }, "endpoint_set", "removed the dev URL of a"],
   ],
+  "service.launch": [
+    [{ port: 1, command: "npm run dev" }, "launch", "launched a on port 1: npm run dev"],
+  ],
+  "service.ready": [
+    [
+      { url: "http://localhost:1", afterMs: 812 },
+      "launch_ready",
+      "had a ready at http://localhost:1 in 812ms",
+    ],
+  ],
+  "service.hijacked": [
+    [{ port: 1, pid: 9, command: "vite" }, "hijack", "saw port 1 of a taken by process 9 (vite)"],
+    [
+      { port: 1, pid: null, command: null },
+      "hijack",
+      "saw port 1 of a taken by a process that cannot be seen",
+    ],
+  ],
+  "service.exit": [
+    [{ code: 1, restarting: false }, "launch_exit", "saw the command of a end with 1"],
+    [
+      { code: 1, restarting: true },
+      "launch_exit",
+      "saw the command of a end with 1, and starts it again",
+    ],
+    [
+      { code: null, restarting: false },
+      "launch_exit",
+      "lost sight of a: whoever watched over its command has died",
+    ],
+  ],
   "lock.acquire": [[held, "lock_acquire", "locked a for ada (fence 7)"]],
   "lock.extend": [[held, "lock_extend", "extended the lock a (fence 7)"]],
   "lock.release": [
@@ -340,6 +371,9 @@ test("webhooks are offered exactly the events that are promised to them", () => 
     "lock.release",
     "message.publish",
     "service.claim",
+    "service.exit",
+    "service.hijacked",
+    "service.ready",
     "service.release",
   ]);
 });

@@ -65,11 +65,14 @@ function logged(world: World): string[] {
 
 // What is offered and wanted
 
-test("the ten events of the documentation are offered, in its words", () => {
+test("the events of the documentation are offered, in its words", () => {
   expect(new Map(webhooks.offered().map(({ event, summary }) => [event, summary]))).toEqual(
     new Map([
       ["service.claim", "Service was claimed"],
       ["service.release", "Service was released"],
+      ["service.ready", "Launched service listens on its port"],
+      ["service.hijacked", "Somebody else took the port of a launched service"],
+      ["service.exit", "Command of a launched service ended"],
       ["agent.register", "Agent registered"],
       ["agent.unregister", "Agent unregistered"],
       ["agent.stale", "Agent went stale"],
@@ -101,7 +104,10 @@ const wanted: [string[], string[]][] = [
   [["*"], webhooks.offered().map(({ event }) => event)],
   [["lock.acquire", "lock.*", "*"], webhooks.offered().map(({ event }) => event)],
   // What webhooks cannot ask for is not sent to one whose pattern happens to match it.
-  [["service.*"], ["service.claim", "service.release"]],
+  [
+    ["service.*"],
+    ["service.claim", "service.release", "service.ready", "service.hijacked", "service.exit"],
+  ],
   [
     ["agent.*", "daemon.stop"],
     ["agent.register", "agent.unregister", "agent.stale", "daemon.stop"],

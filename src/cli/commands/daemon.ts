@@ -1,17 +1,16 @@
 // start, stop, restart, status, logs, version, and the daemon itself.
 
-import * as fs from "node:fs";
 import { build } from "../../build.ts";
 import { findDaemon, startDaemon, stopDaemon, type Version } from "../../client/connect.ts";
 import { homeDirectory } from "../../config.ts";
 import { brief } from "../../contract/duration.ts";
 import { asFault, Fault } from "../../contract/faults.ts";
-import { boolean, integer } from "../../contract/fields.ts";
 import { buildLabel } from "../../contract/headers.ts";
 import { inUrl } from "../../contract/loopback.ts";
 import { pagePath } from "../../contract/pages.ts";
 import * as paths from "../../system/paths.ts";
 import { command, type Context } from "../command.ts";
+import { logFlags, showLog } from "../logs.ts";
 import { directory, plural, toJson } from "../render.ts";
 
 export const start = command({
@@ -87,21 +86,11 @@ export const logs = command({
   name: "logs",
   group: "Daemon",
   summary: "Show the daemon's own log",
-  flags: () => ({
-    lines: integer({ summary: "The last n lines (50)", min: 1, max: 100_000 }),
-    follow: boolean({ summary: "Go on with what is written, until interrupted" }),
-  }),
-  async run({ flags: { lines = 50, follow } }, { config, terminal }) {
-    const file = paths.logFile(config.home);
-    if (!fs.statSync(file, { throwIfNoEntry: false })?.isFile()) {
-      throw new Fault("not_found", `There is no log at ${file}`, {
-        hint: "it begins when the daemon does: port-daddy start",
-      });
-    }
-    const text = fs.readFileSync(file, "utf8");
-    const last = text.trimEnd().split("\n").slice(-lines).join("\n");
-    if (last !== "") terminal.out(last);
-    if (follow) await followFile(file, Buffer.byteLength(text), terminal);
+  flags: () => logFlags,
+  async run({ flags: { lines, follow } }, { config, terminal }) {
+    await showLog(paths.logFile(config.home), { lines, follow }, terminal, {
+      hint: "it begins when the daemon does: port-daddy start",
+    });
   },
 });
 
@@ -180,25 +169,4 @@ export function refuseRemote({ config }: Context, verb: string): void {
       hint: `without it: env -u PORT_DADDY_URL port-daddy ${verb}`,
     },
   );
-}
-
-/** How often a followed log is looked at. */
-const lookEveryMs = 200;
-
-/** Prints what is written to a file past an offset in bytes. */
-async function followFile(
-  file: string,
-  from: number,
-  terminal: Context["terminal"],
-): Promise<never> {
-  for (let offset = from; ; await Bun.sleep(lookEveryMs)) {
-    const size = fs.statSync(file, { throwIfNoEntry: false })?.size ?? 0;
-    if (size < offset) offset = 0; // It was started anew.
-    if (size === offset) continue;
-    const added = await Bun.file(file).slice(offset, size).text();
-    const whole = added.lastIndexOf("\n") + 1;
-    if (whole === 0) continue;
-    terminal.out(added.slice(0, whole - 1));
-    offset += Buffer.byteLength(added.slice(0, whole));
-  }
 }

@@ -13,10 +13,12 @@ import { channels, messages, pub, sub } from "./messages.ts";
 import { env, url } from "./urls.ts";
 import { wait } from "./wait.ts";
 import * as webhooks from "./webhooks.ts";
+import { launch } from "./launch.ts";
 import { claim, find, release, who } from "./services.ts";
 
 export const commands: readonly Command[] = [
   claim,
+  launch,
   release,
   find,
   url,

@@ -6,7 +6,7 @@ import { boolean, described, oneOf } from "../../contract/fields.ts";
 import { operations } from "../../contract/operations.ts";
 import { toJson } from "../render.ts";
 import { command, type Context } from "../command.ts";
-import { formatNames, formats, variableName } from "../shells.ts";
+import { formatNames, formats, variablesOf } from "../shells.ts";
 
 export const url = command({
   name: "url",
@@ -76,35 +76,14 @@ export const env = command({
   async run({ args: [pattern], flags: { env = "local", format = "sh", json, quiet } }, context) {
     const { daemon, terminal } = context;
     const { services } = await daemon.call("services", pattern === undefined ? {} : { pattern });
-    const groups = Map.groupBy(services, ({ id }) => variableName(id));
-    const clashes = [...groups].filter(([, group]) => group.length > 1);
-    const variables = Object.assign(
-      {},
-      ...[...groups].map(([name, group]) =>
-        group.length > 1 ? {} : variablesOf(name, group[0]!, env),
-      ),
-    );
+    const { variables, clashes } = variablesOf(services, env);
     for (const line of formats[json ? "json" : format](variables)) terminal.out(line);
     if (!quiet) tellAbsence(services.length, pattern, context);
-    for (const [name, group] of clashes) {
-      terminal.err(
-        `left out: ${group.map(({ id }) => id).join(" and ")} would both be ${name}_PORT`,
-      );
-    }
+    for (const { name, ids } of clashes)
+      terminal.err(`left out: ${ids.join(" and ")} would both be ${name}_PORT`);
     return clashes.length > 0 ? 1 : 0;
   },
 });
-
-function variablesOf(
-  name: string,
-  { port, urls }: Service,
-  environment: string,
-): Record<string, string> {
-  return {
-    [`${name}_PORT`]: String(port),
-    ...(Object.hasOwn(urls, environment) && { [`${name}_URL`]: urls[environment]! }),
-  };
-}
 
 function tellAbsence(count: number, pattern: string | undefined, { terminal }: Context): void {
   if (count > 0) return;

@@ -1,0 +1,46 @@
+// Keeps one command: a process of its own between the launcher and what the command starts, so that whatever becomes of
+// the launcher, nothing of it is left. The launcher holds the other end of a pipe for as long as it lives.
+
+import { adoptOrphans, endAll, noteStarted, send } from "../../system/trees.ts";
+import { descendants } from "../../system/processes.ts";
+import { exitCodeOf } from "../program.ts";
+
+/** The descriptor of the pipe that ends when the launcher does. */
+export const lifeline = 3;
+
+/** What ends the whole tree; a second one leaves it no time. */
+export const endingSignals = ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT"] as const;
+
+/** What is passed on to the command and its group. */
+export const passedSignals = ["SIGWINCH", "SIGUSR1", "SIGUSR2", "SIGCONT"] as const;
+
+/** Runs a command until it has ended, or the launcher has, and returns its exit code when nothing of it is left. */
+export async function keep(words: string[], warn: (text: string) => void): Promise<number> {
+  adoptOrphans();
+  const asked = Promise.withResolvers<NodeJS.Signals>();
+  const hurry = new AbortController();
+  let isAsked = false;
+  function ask(signal: NodeJS.Signals): void {
+    if (isAsked) hurry.abort();
+    isAsked = true;
+    asked.resolve(signal);
+  }
+  for (const signal of endingSignals) process.on(signal, () => ask(signal));
+  // A session of its own: its group is its own, and what the terminal sends comes through us.
+  const child = Bun.spawn(words, { detached: true, stdio: ["inherit", "inherit", "inherit"] });
+  noteStarted(child.pid);
+  for (const signal of passedSignals) process.on(signal, () => send(-child.pid, signal));
+  process.on("SIGTSTP", () => send(-child.pid, "SIGSTOP"));
+  void launcherGone().then(() => ask("SIGTERM"));
+  const ended = child.exited.then(() => exitCodeOf(child));
+  // What a command leaves behind when it ends has nobody to end it later.
+  const signal = await Promise.race([asked.promise, ended.then(() => "SIGTERM" as const)]);
+  const left = await endAll(() => descendants(process.pid), signal, hurry.signal);
+  if (left.length > 0) warn(`warning: could not be ended: process ${left.join(", ")}`);
+  return left.includes(child.pid) ? 1 : ended;
+}
+
+/** Resolves when the other end of the pipe is closed: nothing is ever written to it. */
+async function launcherGone(): Promise<void> {
+  for await (const _ of Bun.file(lifeline).stream());
+}
