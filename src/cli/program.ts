@@ -94,7 +94,10 @@ export function prepare(words: string[], variables: Record<string, string>): Pro
     },
     ended,
     async end() {
-      await endAll(() => [child.pid, ...descendants(child.pid)], "SIGTERM");
+      await endAll(
+        () => [child.pid, ...descendants(child.pid)],
+        () => "SIGTERM",
+      );
       await ended;
     },
   };

@@ -8,6 +8,7 @@ import type { EventData } from "../contract/events.ts";
 import { Fault } from "../contract/faults.ts";
 import * as activity from "../domain/activity.ts";
 import * as agents from "../domain/agents.ts";
+import * as launches from "../domain/launches.ts";
 import * as messages from "../domain/messages.ts";
 import * as deliveries from "../domain/deliveries.ts";
 import * as database from "../store/database.ts";
@@ -293,6 +294,7 @@ function prune(world: World): void {
   messages.prune(world);
   agents.prune(world);
   deliveries.prune(world);
+  launches.prune(world);
   activity.prune(world);
 }
 

@@ -11,6 +11,9 @@ import { birthmarkOf, hasDied } from "./processes.ts";
 /** Of a command line, what its event keeps. */
 const shownLength = 200;
 
+/** What was last launched so long ago is forgotten. */
+const keepMs = 90 * 86_400_000;
+
 type Row = {
   id: string;
   directory: string;
@@ -140,6 +143,13 @@ export function endDead(world: World): void {
       world.journal.record("service.exit", row.id, daemonCaller.actor, data);
     });
   }
+}
+
+/** Forgets what ended long ago. */
+export function prune(world: World): void {
+  world.journal.commit(() => {
+    world.db.query("DELETE FROM launches WHERE ended_at < ?").run(world.clock.now() - keepMs);
+  });
 }
 
 /** The launch that is under way. Throws `not_owner` where this process does not, or no longer, watch over it. */

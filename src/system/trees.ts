@@ -50,41 +50,38 @@ export function adopted(): number[] {
 
 /**
  * Asks processes to end, then makes them, and returns those that could not be ended. `members` is asked again and
- * again, so that what is started meanwhile ends as well; whoever was a member once is not lost from sight. They have no
- * time left where `hurry` is aborted.
+ * again, so that what is started meanwhile ends as well; whoever was a member once is not lost from sight. So is
+ * `signal`: each is told once what it says. They have no time left where `hurry` is aborted.
  */
 export async function endAll(
   members: () => number[],
-  first: NodeJS.Signals,
+  signal: () => NodeJS.Signals,
   hurry?: AbortSignal,
 ): Promise<number[]> {
   const marks = new Map<number, string>();
-  /** Those that live, each of them told once. */
-  function left(signal: NodeJS.Signals, told: Set<number>): number[] {
+  function living(): number[] {
     for (const pid of members()) {
       const mark = birthmark(pid);
-      if (mark !== undefined && marks.get(pid) !== mark) marks.set(pid, mark);
+      if (mark !== undefined) marks.set(pid, mark);
     }
-    const living = [...marks].flatMap(([pid, mark]) => (birthmark(pid) === mark ? [pid] : []));
-    for (const pid of living) {
-      if (told.has(pid)) continue;
-      told.add(pid);
-      send(pid, signal);
-    }
-    return living;
+    return [...marks].flatMap(([pid, mark]) => (birthmark(pid) === mark ? [pid] : []));
   }
-  async function within(ms: number, signal: NodeJS.Signals): Promise<number[]> {
-    const told = new Set<number>();
+  async function tell(say: () => NodeJS.Signals, ms: number): Promise<number[]> {
+    const told = new Set<string>();
     const end = performance.now() + ms;
     for (;;) {
-      const living = left(signal, told);
-      const isOver = performance.now() >= end || (signal !== "SIGKILL" && hurry?.aborted);
-      if (living.length === 0 || isOver) return living;
+      const left = living();
+      const isOver = performance.now() >= end || (say === signal && hurry?.aborted);
+      if (left.length === 0 || isOver) return left;
+      for (const pid of left) {
+        const word = `${say()} ${pid}`;
+        if (!told.has(word)) send(pid, say());
+        told.add(word);
+      }
       await Bun.sleep(lookEveryMs);
     }
   }
-  if (first !== "SIGKILL" && (await within(endMs, first)).length === 0) return [];
-  return within(killMs, "SIGKILL");
+  return (await tell(signal, endMs)).length === 0 ? [] : tell(() => "SIGKILL", killMs);
 }
 
 /** Sends a signal; to a process that has ended, or is not ours to end, it makes no difference. */

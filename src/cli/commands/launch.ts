@@ -13,7 +13,7 @@ import * as launcher from "../launch/launcher.ts";
 import { logFlags, showLog } from "../logs.ts";
 import { nearest } from "../nearest.ts";
 import { NotStarted, requireProgram } from "../program.ts";
-import { directory, plain, relative, table, toJson } from "../render.ts";
+import { clipped, directory, plain, relative, table, toJson } from "../render.ts";
 import { refuseRemote } from "./daemon.ts";
 
 const flags = () => {
@@ -107,12 +107,14 @@ async function start(
   const claims: { plan: launcher.Plan; launched: Launched }[] = [];
   try {
     for (const id of ids) {
-      const plan = await planFor(id, program, given, context);
-      const claim = () => (isDetached ? detach(plan, context) : launcher.claim(plan, context));
-      const launched = await orTellRunning(() => insist(claim, forceNew), say, context);
-      if (!launched) continue;
-      tellClaimed(launched, isDetached, say, context);
-      claims.push({ plan, launched });
+      const launched = await orTellRunning({ id, insists: forceNew }, say, context, async () => {
+        const plan = await planFor(id, program, given, context);
+        const claim = () => (isDetached ? detach(plan, context) : launcher.claim(plan, context));
+        const launched = await insist(claim, forceNew);
+        claims.push({ plan, launched });
+        return launched;
+      });
+      if (launched) tellClaimed(launched, isDetached, say, context);
     }
   } catch (error) {
     if (!isDetached) for (const { plan } of claims) await launcher.giveUp(plan, context);
@@ -153,43 +155,54 @@ async function insist(
   try {
     return await claim();
   } catch (error) {
-    const running = forceNew ? runningOf(error) : undefined;
+    const running = forceNew ? runningIn(error)?.launch : undefined;
     if (!running) throw error;
     await stop(running);
     return claim();
   }
 }
 
-/** The launch that stands in the way. */
-function runningOf(error: unknown): Launch | undefined {
-  if (!(error instanceof Fault) || error.code !== "held") return undefined;
-  return (error.details["launch"] as Launch | null | undefined) ?? undefined;
-}
-
 /** Starts nothing where the identity is running: says where, and whose it is. */
 async function orTellRunning(
-  claim: () => Promise<Launched>,
+  { id, insists }: { id: string; insists: boolean | undefined },
   { json, quiet }: Say,
-  { terminal }: Context,
+  { daemon, terminal }: Context,
+  begin: () => Promise<Launched>,
 ): Promise<Launched | undefined> {
   try {
-    return await claim();
+    return await begin();
   } catch (error) {
-    if (!(error instanceof Fault) || error.code !== "held" || !("launch" in error.details))
-      throw error;
-    const { id, url } = error.details as { id: string; url: string };
-    if (json) terminal.out(toJson(error.details));
-    else if (quiet || !terminal.isInteractive) terminal.out(url);
-    if (!json && !quiet) terminal.err(`${id} is running already: ${url}`);
-    if (!json && !quiet) terminal.err(`  ${whose(error)}`);
+    const running = runningIn(error) ?? (await findRunning(id, daemon));
+    if (!running || insists) throw error;
+    if (json) terminal.out(toJson(running));
+    else if (quiet || !terminal.isInteractive) terminal.out(running.url);
+    if (json || quiet) return undefined;
+    terminal.err(`${id} is running already: ${running.url}`);
+    terminal.err(`  ${whose(running)}`);
     return undefined;
   }
 }
 
-function whose(error: Fault): string {
-  const running = runningOf(error);
-  if (!running) return "it was not launched, but is served by a process of its own";
-  const { actor, directory: where, pid, startedAt } = running;
+type Running = { id: string; url: string; launch: Launch | null };
+
+/** What stands in the way of a launch. */
+function runningIn(error: unknown): Running | undefined {
+  if (!(error instanceof Fault) || error.code !== "held") return undefined;
+  return "launch" in error.details ? (error.details as Running) : undefined;
+}
+
+/** Whoever has nothing to launch may still have asked for what runs. */
+async function findRunning(id: string, daemon: Context["daemon"]): Promise<Running | undefined> {
+  const { launches } = await daemon.call("launches", { pattern: id });
+  const launch = launches.find(({ endedAt }) => endedAt === null) ?? null;
+  const { services } = await daemon.call("services", { pattern: id });
+  const [service] = services.filter(({ status }) => launch !== null || status === "running");
+  return service && { id, url: service.urls["local"]!, launch };
+}
+
+function whose({ launch }: Running): string {
+  if (!launch) return "it was not launched, but is served by a process of its own";
+  const { actor, directory: where, pid, startedAt } = launch;
   const since = relative(startedAt, Date.now());
   return `launched by ${plain(actor)} in ${directory(where, homeDirectory())}, process ${pid}, ${since}`;
 }
@@ -238,6 +251,9 @@ async function showLaunches(
   terminal.out(launchTable(answer.launches, services, terminal));
 }
 
+/** How much of a command a table shows. */
+const commandColumns = 40;
+
 function launchTable(
   launches: Launch[],
   services: Service[],
@@ -253,7 +269,7 @@ function launchTable(
       statusOf(launch),
       launch.endedAt === null ? launch.pid : null,
       relative(launch.endedAt ?? launch.startedAt, now),
-      plain(launch.cmd),
+      clipped(plain(launch.cmd), commandColumns),
       directory(launch.directory, homeDirectory()),
     ]),
     paint,

@@ -33,8 +33,9 @@ export async function keep(words: string[], warn: (text: string) => void): Promi
   process.on("SIGTSTP", () => send(-child.pid, "SIGSTOP"));
   void launcherGone().then(() => ask("SIGTERM"));
   const ended = child.exited.then(() => exitCodeOf(child));
-  // What a command leaves behind when it ends has nobody to end it later.
-  const signal = await Promise.race([asked.promise, ended.then(() => "SIGTERM" as const)]);
+  const first = await Promise.race([asked.promise, ended.then(() => undefined)]);
+  // What a command leaves behind when it ends has nobody to end it later; a shell's jobs hear no SIGINT.
+  const signal = () => (child.exitCode === null && child.signalCode === null && first) || "SIGTERM";
   const left = await endAll(() => descendants(process.pid), signal, hurry.signal);
   if (left.length > 0) warn(`warning: could not be ended: process ${left.join(", ")}`);
   return left.includes(child.pid) ? 1 : ended;

@@ -114,22 +114,24 @@ async function watchOver(
   for (let { port } = launched; ;) {
     const startedAt = performance.now();
     const { code, isHijacked } = await runOnce(plan, port, commands, { context, output });
-    const isOver = commands.stopping.aborted;
-    if (isHijacked && wanted.retry && !isOver && moves++ < maxMoves) {
+    const isOver = () => commands.stopping.aborted;
+    if (isHijacked && wanted.retry && !isOver() && moves++ < maxMoves) {
       ({ port } = await claim(plan, context));
       output.tell(id, `moved to port ${port}`);
       continue;
     }
     const isWanted = wanted.restart === "always" || (wanted.restart === "on-failure" && code !== 0);
-    if (isOver || !isWanted) {
+    if (isWanted && !isOver()) {
+      if (performance.now() - startedAt >= stableMs) pauseMs = firstPauseMs;
+      output.tell(id, `ended with ${code}; starting it again in ${pauseMs / 1000} s`);
+      await pause(pauseMs, commands.stopping);
+      pauseMs = Math.min(2 * pauseMs, longestPauseMs);
+    }
+    if (!isWanted || isOver()) {
       await report(id, { state: "ended", code }, context);
       return code;
     }
-    if (performance.now() - startedAt >= stableMs) pauseMs = firstPauseMs;
-    output.tell(id, `ended with ${code}; starting it again in ${pauseMs / 1000} s`);
     await report(id, { state: "restarting", code }, context);
-    await pause(pauseMs, commands.stopping);
-    pauseMs = Math.min(2 * pauseMs, longestPauseMs);
   }
 }
 
@@ -145,10 +147,9 @@ async function pause(ms: number, stop: AbortSignal): Promise<void> {
 async function runOnce(
   plan: Plan,
   port: number,
-  { keepers, stopping }: Commands,
+  { keepers }: Commands,
   { context, output }: Side,
 ): Promise<{ code: number; isHijacked: boolean }> {
-  if (stopping.aborted) return { code: 130, isHijacked: false };
   const { id } = plan;
   const variables = await variablesFor(plan, port, context);
   const startedAt = performance.now();
@@ -178,7 +179,7 @@ async function runOnce(
   keepers.delete(keeper.pid);
   // Had it been killed, what it kept is ours now.
   const strays = () => adopted().flatMap((pid) => [pid, ...descendants(pid)]);
-  await endAll(strays, "SIGTERM");
+  await endAll(strays, () => "SIGTERM");
   watching.abort();
   await watched;
   return { code: await keeper.ended, isHijacked };
