@@ -198,12 +198,17 @@ export const launchStatus = oneOf({
   values: ["starting", "ready", "ended"],
 });
 
-/** The words of a command: longer ones do not fit a process either. */
-export const commandWords = list(text({ summary: "A word of it", min: 0, max: 4000 }), {
-  summary: "A command, word by word",
-  min: 1,
-  max: 200,
-});
+/** The words of a command, as a process is given them: anything but NUL. */
+export const commandWords = list(
+  text({
+    summary: "A word of it",
+    min: 0,
+    max: 100_000,
+    pattern: "^[^\\0]*$",
+    expects: "text of at most 100000 characters without NUL",
+  }),
+  { summary: "A command, word by word", min: 1, max: 1_000 },
+);
 
 export const exitCode = integer({ summary: "The exit code of a command", min: 0, max: 255 });
 

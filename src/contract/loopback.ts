@@ -2,6 +2,11 @@
 
 export const loopbackNames: readonly string[] = ["localhost", "127.0.0.1", "[::1]"];
 
+/** Where a program on one of its ports is reached. */
+export function localUrl(port: number): string {
+  return `http://localhost:${port}`;
+}
+
 /** A name or an address as URLs write it. */
 export function inUrl(host: string): string {
   const written = host.includes(":") ? `[${host}]` : host;

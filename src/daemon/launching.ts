@@ -2,6 +2,7 @@
 
 import { processInWords, type Launch, type Launched } from "../contract/entities.ts";
 import { Fault } from "../contract/faults.ts";
+import { localUrl } from "../contract/loopback.ts";
 import type { InputOf } from "../contract/operations.ts";
 import { channelName } from "../contract/values.ts";
 import * as launches from "../domain/launches.ts";
@@ -77,7 +78,7 @@ const reports: Record<
     const channel = channelName.accept(`service:${id}:ready`, "channel");
     // Of an identity too long for a channel there is the event alone.
     if (channel !== undefined) {
-      const payload = { id, port, url: launches.urlOf(port) };
+      const payload = { id, port, url: localUrl(port) };
       messages.publish(world, { channel, payload }, caller);
     }
     return launches.markReady(world, id, port, caller);

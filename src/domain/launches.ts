@@ -2,6 +2,7 @@
 // none of them: it keeps what those who do have told.
 
 import type { Launch, RestartPolicy } from "../contract/entities.ts";
+import { localUrl } from "../contract/loopback.ts";
 import { Fault } from "../contract/faults.ts";
 import type { InputOf } from "../contract/operations.ts";
 import { matcher } from "../contract/pattern.ts";
@@ -99,7 +100,7 @@ export function markReady(world: World, id: string, port: number, { actor }: Cal
   return change(world, id, (row) => {
     const now = world.clock.now();
     const afterMs = Math.max(0, now - row.begunAt);
-    world.journal.record("service.ready", id, actor, { port, url: urlOf(port), afterMs });
+    world.journal.record("service.ready", id, actor, { port, url: localUrl(port), afterMs });
     return { ...row, readyAt: now };
   });
 }
@@ -161,10 +162,6 @@ export function requireOwn(world: World, { id, pid }: { id: string; pid: number 
     details: { id, pid, ...(running && { holder: running }) },
     hint: "see what is launched: port-daddy launch --list",
   });
-}
-
-export function urlOf(port: number): string {
-  return `http://localhost:${port}`;
 }
 
 function runningRow(world: World, id: string): Row | undefined {

@@ -1,6 +1,7 @@
 // The rows of claims, and how a row becomes the service that answers carry.
 
 import type { Service } from "../contract/entities.ts";
+import { localUrl } from "../contract/loopback.ts";
 import { isPattern, literalPrefix, matcher } from "../contract/pattern.ts";
 import type { World } from "../world.ts";
 import * as listeners from "./listeners.ts";
@@ -127,7 +128,7 @@ export function toService(
     agent: row.agent,
     cmd: row.cmd,
     cwd: row.cwd,
-    urls: { local: `http://localhost:${row.port}`, ...urls },
+    urls: { local: localUrl(row.port), ...urls },
     health: row.health,
     metadata: row.metadata === null ? null : JSON.parse(row.metadata),
     createdAt: row.createdAt,

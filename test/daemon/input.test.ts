@@ -167,7 +167,7 @@ test.each(everyField)(
       const request = requestOf(operation, { body: { [field]: value }, query });
       expect((await refuses(side, request, field, 400)).error).toContain("twice");
     }
-    const twice = inPath ? { [field]: "another" } : { [field]: ["one\u0007,", "another\u0007;"] };
+    const twice = inPath ? { [field]: "another" } : { [field]: ["one\u0000,", "another\u0000;"] };
     await refuses(side, requestOf(operation, { query: twice }), field, 400);
   },
 );

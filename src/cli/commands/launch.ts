@@ -8,6 +8,7 @@ import { operations } from "../../contract/operations.ts";
 import * as paths from "../../system/paths.ts";
 import { command, type Context, type FlagValues } from "../command.ts";
 import { detach, stop } from "../launch/detached.ts";
+import type { Output, Plan } from "../launch/attempt.ts";
 import { chooseCommand } from "../launch/choice.ts";
 import * as launcher from "../launch/launcher.ts";
 import { logFlags, showLog } from "../logs.ts";
@@ -104,7 +105,7 @@ async function start(
     throw new Fault("invalid_input", "-j goes with --detach, --list and --stop", {
       hint: `the output is the command's own; to leave it to a log: port-daddy launch ${ids[0]} --detach -j`,
     });
-  const claims: { plan: launcher.Plan; launched: Launched }[] = [];
+  const claims: { plan: Plan; launched: Launched }[] = [];
   try {
     for (const id of ids) {
       const launched = await orTellRunning({ id, insists: forceNew }, say, context, async () => {
@@ -121,7 +122,7 @@ async function start(
     throw error;
   }
   if (isDetached || claims.length === 0) return 0;
-  return launcher.run(claims, { context, output: outputFor(claims.length, say, context) });
+  return launcher.run(claims, context, outputFor(claims.length, say, context));
 }
 
 async function planFor(
@@ -129,7 +130,7 @@ async function planFor(
   program: string[],
   given: Flags,
   context: Context,
-): Promise<launcher.Plan> {
+): Promise<Plan> {
   const { port, range, expires, health, restart, keep, retry, detach, noInject, verbose } = given;
   const here = process.cwd();
   const choice = await chooseCommand(id, program, here, context);
@@ -223,7 +224,7 @@ function tellClaimed(
 }
 
 /** One command has the terminal for itself; of several each line says whose it is. */
-function outputFor(count: number, { quiet }: Say, { terminal }: Context): launcher.Output {
+function outputFor(count: number, { quiet }: Say, { terminal }: Context): Output {
   const { out, err, paint } = terminal;
   const tell = (id: string, text: string) => {
     if (!quiet) err(count > 1 ? `${id}: ${text}` : text);

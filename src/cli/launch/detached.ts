@@ -7,6 +7,7 @@ import { birthmark, commandOf } from "../../system/processes.ts";
 import * as paths from "../../system/paths.ts";
 import { endMs, send } from "../../system/trees.ts";
 import type { Context } from "../command.ts";
+import type { Plan } from "./attempt.ts";
 import * as launcher from "./launcher.ts";
 import { openLog } from "./output.ts";
 
@@ -21,10 +22,10 @@ const lookEveryMs = 20;
 /** The word by which a launcher is started that nobody waits for. */
 export const word = "__launch";
 
-type Errand = { plan: launcher.Plan; caller: string };
+type Errand = { plan: Plan; caller: string };
 
 /** Starts a launcher that outlives us. Returns when it has the port; throws what kept it from that. */
-export async function detach(plan: launcher.Plan, context: Context): Promise<Launched> {
+export async function detach(plan: Plan, context: Context): Promise<Launched> {
   const { home } = context.config;
   const errand: Errand = { plan, caller: context.callerId() };
   const child = Bun.spawn([...ownCommand(), word, JSON.stringify(errand)], {
@@ -73,10 +74,15 @@ export async function serve(
   );
   early.forEach((line) => tell(id, line));
   say(JSON.stringify(launched));
-  const output = { tell, take: (_: string, line: string) => note(line) };
-  const code = await launcher.run([{ plan, launched }], { context, output });
-  tell(id, `${new Date().toISOString()} ended with ${code}`);
-  return code;
+  try {
+    const output = { tell, take: (_: string, line: string) => note(line) };
+    const code = await launcher.run([{ plan, launched }], context, output);
+    tell(id, `${new Date().toISOString()} ended with ${code}`);
+    return code;
+  } catch (error) {
+    tell(id, `error: ${asFault(error).message}`);
+    throw error;
+  }
 }
 
 /** Ends a launch, with all that its command has started; returns when it is over. Throws `timed_out` where it is not. */

@@ -1,23 +1,14 @@
 // Launches services and watches over their commands until they have ended.
 
-import { childEnvironment } from "../../config.ts";
-import { ownCommand } from "../../client/connect.ts";
-import type { Launched, ProcessInfo, Service } from "../../contract/entities.ts";
-import { processInWords } from "../../contract/entities.ts";
-import type { InputOf } from "../../contract/operations.ts";
-import { descendants } from "../../system/processes.ts";
-import { adopted, adoptOrphans, endAll, noteStarted, send } from "../../system/trees.ts";
+import type { Launched } from "../../contract/entities.ts";
+import { adoptOrphans, send } from "../../system/trees.ts";
 import type { Context } from "../command.ts";
 import { persist } from "../patience.ts";
-import { exitCodeOf, warnUnlessAway } from "../program.ts";
+import { warnUnlessAway } from "../program.ts";
 import { plain } from "../render.ts";
 import { variablesOf } from "../shells.ts";
-import { scriptsOf, type Choice } from "./choice.ts";
-import { injectionFor } from "./injection.ts";
+import { attempt, type Commands, type News, type Output, type Plan } from "./attempt.ts";
 import { endingSignals, passedSignals } from "./keeper.ts";
-import { linesOf } from "./output.ts";
-import { watchPort } from "./watch.ts";
-import * as fs from "node:fs";
 
 /** Between the end of a command and its next start: doubled each time, up to the longest. */
 const firstPauseMs = 1_000;
@@ -29,50 +20,36 @@ const stableMs = 60_000;
 /** How often a service is moved to another port because somebody else was faster. */
 const maxMoves = 5;
 
+/** Of a command line, what is kept for people to read. */
+const shownLength = 4_000;
+
 /** How long what has happened is tried to be told through a restart of the daemon. */
 const reachMs = 5_000;
 
-export type Plan = Choice & {
-  id: string;
-  directory: string;
-  /** What the claim is asked for with. */
-  wanted: Pick<
-    InputOf<"launch">,
-    "port" | "range" | "expires" | "health" | "keep" | "retry" | "restart" | "detached"
-  >;
-  /** Whether a command is told its port in its own words. */
-  injects: boolean;
-  verbose: boolean;
-};
-
-export type Output = {
-  /** Takes what the command writes; where there is none it has our own input and output. */
-  take?: (id: string, line: string, from: "out" | "err") => void;
-  /** Says what happens to a service. */
-  tell: (id: string, text: string) => void;
-};
-
-export type Side = { context: Context; output: Output };
+type Claim = { plan: Plan; launched: Launched };
 
 /** Claims the port of a service for a command that we are about to start. Throws `held` where it is running already. */
-export function claim(plan: Plan, { config: _, daemon }: Context): Promise<Launched> {
+export function claim(plan: Plan, { daemon }: Context): Promise<Launched> {
   const { id, directory, words, isAsked, wanted } = plan;
   return daemon.call("launch", {
     ...{ id, directory, pid: process.pid },
     ...(isAsked && { command: words }),
-    cmd: words.join(" ").slice(0, 4000),
+    cmd: plain(words.join(" ")).slice(0, shownLength),
     ...wanted,
   });
 }
 
 /** Runs the commands of services that are claimed, until all have ended: the exit code is that of the first that failed. */
 export async function run(
-  claims: readonly { plan: Plan; launched: Launched }[],
-  side: Side,
+  claims: readonly Claim[],
+  context: Context,
+  output: Output,
 ): Promise<number> {
   adoptOrphans();
   const commands = watchSignals();
-  const codes = await Promise.all(claims.map((claim) => watchOver(claim, commands, side)));
+  const codes = await Promise.all(
+    claims.map((claim) => watchOver(claim, commands, context, output)),
+  );
   return codes.find((code) => code !== 0) ?? 0;
 }
 
@@ -82,8 +59,6 @@ export async function giveUp({ id }: Plan, context: Context): Promise<void> {
 }
 
 const notStarted = 125;
-
-type Commands = { keepers: Set<number>; stopping: AbortSignal };
 
 /** What ends us ends the commands; what only concerns them is passed on. */
 function watchSignals(): Commands {
@@ -105,15 +80,18 @@ function watchSignals(): Commands {
 
 /** One service, through its restarts and moves. */
 async function watchOver(
-  { plan, launched }: { plan: Plan; launched: Launched },
+  { plan, launched }: Claim,
   commands: Commands,
-  { context, output }: Side,
+  context: Context,
+  output: Output,
 ): Promise<number> {
   const { id, wanted } = plan;
+  const others = await othersOf(id, context);
+  const tell = (news: News) => report(id, news, context);
   let [pauseMs, moves] = [firstPauseMs, 0];
   for (let { port } = launched; ;) {
     const startedAt = performance.now();
-    const { code, isHijacked } = await runOnce(plan, port, commands, { context, output });
+    const { code, isHijacked } = await attempt({ plan, port, others }, commands, output, tell);
     const isOver = () => commands.stopping.aborted;
     if (isHijacked && wanted.retry && !isOver() && moves++ < maxMoves) {
       ({ port } = await claim(plan, context));
@@ -128,10 +106,10 @@ async function watchOver(
       pauseMs = Math.min(2 * pauseMs, longestPauseMs);
     }
     if (!isWanted || isOver()) {
-      await report(id, { state: "ended", code }, context);
+      await tell({ state: "ended", code });
       return code;
     }
-    await report(id, { state: "restarting", code }, context);
+    await tell({ state: "restarting", code });
   }
 }
 
@@ -143,133 +121,20 @@ async function pause(ms: number, stop: AbortSignal): Promise<void> {
   clearTimeout(timer);
 }
 
-/** Starts the command once, tells what becomes of its port, and returns when nothing of it is left. */
-async function runOnce(
-  plan: Plan,
-  port: number,
-  { keepers }: Commands,
-  { context, output }: Side,
-): Promise<{ code: number; isHijacked: boolean }> {
-  const { id } = plan;
-  const variables = await variablesFor(plan, port, context);
-  const startedAt = performance.now();
-  const keeper = startKeeper(plan, wordsFor(plan, port, output), variables, output);
-  keepers.add(keeper.pid);
-  const watching = new AbortController();
-  let isHijacked = false;
-  const watched = watchPort(
-    { port, root: keeper.pid },
-    {
-      ready() {
-        const ms = Math.round(performance.now() - startedAt);
-        output.tell(id, `ready in ${ms} ms → ${urlOf(port)}`);
-        void report(id, { state: "ready" }, context);
-      },
-      hijacked(by) {
-        isHijacked = true;
-        tellHijacked(plan, port, by, output);
-        void report(id, { state: "hijacked" }, context);
-        if (plan.wanted.retry) send(keeper.pid, "SIGTERM");
-      },
-      elsewhere: (ports) => tellElsewhere(plan, port, ports, output),
-    },
-    watching.signal,
-  );
-  await keeper.ended;
-  keepers.delete(keeper.pid);
-  // Had it been killed, what it kept is ours now.
-  const strays = () => adopted().flatMap((pid) => [pid, ...descendants(pid)]);
-  await endAll(strays, () => "SIGTERM");
-  watching.abort();
-  await watched;
-  return { code: await keeper.ended, isHijacked };
-}
-
-function startKeeper(
-  { id, directory }: Plan,
-  words: string[],
-  variables: Record<string, string>,
-  { take }: Output,
-) {
-  const piped = take ? "pipe" : "inherit";
-  const keeper = Bun.spawn([...ownCommand(), "__keep", ...words], {
-    // Of a session of its own, so that a terminal's interrupt reaches it through us, once.
-    detached: true,
-    cwd: directory,
-    env: childEnvironment(variables),
-    stdio: [take ? "ignore" : "inherit", piped, piped, "pipe"],
-  });
-  noteStarted(keeper.pid);
-  const lifeline = keeper.stdio[3] as number;
-  const drained = [keeper.stdout, keeper.stderr].map(async (stream, at) => {
-    if (!take || !(stream instanceof ReadableStream)) return;
-    for await (const line of linesOf(stream)) take(id, line, at === 0 ? "out" : "err");
-  });
-  async function ended(): Promise<number> {
-    await Promise.all([keeper.exited, ...drained]);
-    fs.closeSync(lifeline);
-    return exitCodeOf(keeper);
-  }
-  return { pid: keeper.pid, ended: ended() };
-}
-
-/** What the command is told by its environment: its own port, and where the rest of its project is. */
-async function variablesFor(
-  { id }: Plan,
-  port: number,
-  { daemon }: Context,
-): Promise<Record<string, string>> {
+/** Where the rest of the project is, as variables. */
+async function othersOf(id: string, { daemon }: Context): Promise<Record<string, string>> {
   const [project] = id.split(":");
   const { services } = await daemon.call("services", { pattern: `${project}:*` });
-  const others = services.filter((service: Service) => service.id !== id);
-  return {
-    ...variablesOf(others).variables,
-    PORT: String(port),
-    PORT_DADDY_ID: id,
-    PORT_DADDY_LOCAL_URL: urlOf(port),
-  };
-}
-
-/** The command, told its port in its own words where it would not read PORT. */
-function wordsFor({ id, words, directory, injects, verbose }: Plan, port: number, output: Output) {
-  const injection = injects ? injectionFor(words, port, scriptsOf(directory)) : undefined;
-  const all = [...words, ...(injection?.added ?? [])];
-  if (verbose) {
-    const why = injection ? ` (${injection.program} does not read PORT)` : "";
-    output.tell(id, `runs: ${plain(all.join(" "))}${why}`);
-  }
-  return all;
-}
-
-function tellHijacked({ id, wanted }: Plan, port: number, by: ProcessInfo, { tell }: Output): void {
-  tell(id, `warning: port ${port} was taken first by ${plain(processInWords(by))}`);
-  if (!wanted.retry) tell(id, `hint: to take another port then: port-daddy launch ${id} --retry`);
-}
-
-function tellElsewhere({ id, words }: Plan, port: number, ports: number[], { tell }: Output): void {
-  const opened = ports.map((each) => `port ${each}`).join(" and ");
-  tell(id, `warning: it listens on ${opened}, and not on ${port}, which is claimed for it`);
-  tell(
-    id,
-    `hint: have it read PORT, or claim what it uses: port-daddy launch ${id} --port ${ports[0]} -- ${plain(words.join(" "))}`,
-  );
+  return variablesOf(services.filter((service) => service.id !== id)).variables;
 }
 
 /** Tells the daemon how a launch goes on; the command goes on whatever becomes of that. */
-async function report(
-  id: string,
-  news: Pick<InputOf<"reportLaunch">, "state" | "code">,
-  context: Context,
-): Promise<void> {
-  const running = context.runningDaemon();
+async function report(id: string, news: News, context: Context): Promise<void> {
   const { runningDaemon } = context;
+  const running = runningDaemon();
   await warnUnlessAway(context, () =>
     persist(reachMs, { daemon: running, runningDaemon }, (daemon, _, deadlineMs) =>
       daemon.call("reportLaunch", { id, pid: process.pid, ...news }, { deadlineMs }),
     ),
   );
-}
-
-function urlOf(port: number): string {
-  return `http://localhost:${port}`;
 }

@@ -4,9 +4,14 @@ import type { ProcessInfo } from "../../contract/entities.ts";
 import { machine, type Listener } from "../../system/machine.ts";
 import { ancestors, describe } from "../../system/processes.ts";
 
-/** How often is looked; a look takes a fifth of a millisecond on Linux. Where it takes long, it is left time between. */
+/**
+ * How often is looked: a look takes a fifth of a millisecond on Linux. Where it takes long it is left time between, and
+ * a command that opens no port for long is looked at less and less.
+ */
 const lookEveryMs = 50;
+const seldomMs = 1_000;
 const restPerLook = 10;
+const restPerWait = 0.01;
 
 /** How long another port may be open before ours: many open one for their own ends first. */
 const elsewhereMs = 2_000;
@@ -33,6 +38,7 @@ export async function watchPort(
   const before = new Set(machine.listeners().map(({ inode }) => inode));
   const elsewhere = new Map<number, number>();
   let [isHijacked, isElsewhere] = [false, false];
+  const startedAt = performance.now();
   for (let restMs = 0; ; await Bun.sleep(Math.max(lookEveryMs, restMs))) {
     const lookedAt = performance.now();
     const sockets = machine.listeners();
@@ -56,7 +62,8 @@ export async function watchPort(
       isElsewhere = true;
       told.elsewhere([...elsewhere.keys()]);
     }
-    restMs = restPerLook * (performance.now() - lookedAt);
+    const waited = Math.min(seldomMs, restPerWait * (lookedAt - startedAt));
+    restMs = Math.max(waited, restPerLook * (performance.now() - lookedAt));
   }
 }
 

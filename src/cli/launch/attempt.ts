@@ -1,0 +1,151 @@
+// One run of a launched command: it is told its port, watched until it is ready, and over when nothing of it is left.
+
+import * as fs from "node:fs";
+import { ownCommand } from "../../client/connect.ts";
+import { childEnvironment } from "../../config.ts";
+import { processInWords, type ProcessInfo } from "../../contract/entities.ts";
+import { localUrl } from "../../contract/loopback.ts";
+import type { InputOf } from "../../contract/operations.ts";
+import { descendants } from "../../system/processes.ts";
+import { adopted, endAll, noteStarted, send } from "../../system/trees.ts";
+import { exitCodeOf } from "../program.ts";
+import { plain } from "../render.ts";
+import { scriptsOf, type Choice } from "./choice.ts";
+import { injectionFor } from "./injection.ts";
+import { linesOf } from "./output.ts";
+import { watchPort } from "./watch.ts";
+
+/** What is to be launched, and how. */
+export type Plan = Choice & {
+  id: string;
+  directory: string;
+  /** What the claim is asked for with. */
+  wanted: Pick<
+    InputOf<"launch">,
+    "port" | "range" | "expires" | "health" | "keep" | "retry" | "restart" | "detached"
+  >;
+  /** Whether a command is told its port in its own words. */
+  injects: boolean;
+  verbose: boolean;
+};
+
+export type Output = {
+  /** Takes what the command writes; where there is none it has our own input and output. */
+  take?: (id: string, line: string, from: "out" | "err") => void;
+  /** Says what happens to a service. */
+  tell: (id: string, text: string) => void;
+};
+
+/** The keepers of all commands that run, and whether they are to end. */
+export type Commands = { keepers: Set<number>; stopping: AbortSignal };
+
+export type News = Pick<InputOf<"reportLaunch">, "state" | "code">;
+
+type Run = { plan: Plan; port: number; others: Record<string, string> };
+
+/** Starts the command, tells what becomes of its port, and returns its exit code when nothing of it is left. */
+export async function attempt(
+  run: Run,
+  { keepers, stopping }: Commands,
+  output: Output,
+  tell: (news: News) => Promise<void>,
+): Promise<{ code: number; isHijacked: boolean }> {
+  const { plan, port } = run;
+  const startedAt = performance.now();
+  const keeper = startKeeper(run, output);
+  keepers.add(keeper.pid);
+  if (stopping.aborted) send(keeper.pid, "SIGTERM"); // The signal came before there was anybody to hear it.
+  const over = new AbortController();
+  const told: Promise<void>[] = [];
+  let isHijacked = false;
+  const watched = watchPort(
+    { port, root: keeper.pid },
+    {
+      ready() {
+        const ms = Math.round(performance.now() - startedAt);
+        output.tell(plan.id, `ready in ${ms} ms → ${localUrl(port)}`);
+        told.push(tell({ state: "ready" }));
+      },
+      hijacked(by) {
+        isHijacked = true;
+        tellHijacked(plan, port, by, output);
+        told.push(tell({ state: "hijacked" }));
+        if (plan.wanted.retry) send(keeper.pid, "SIGTERM");
+      },
+      elsewhere: (ports) => tellElsewhere(plan, port, ports, output),
+    },
+    over.signal,
+  );
+  const code = await keeper.ended;
+  keepers.delete(keeper.pid);
+  over.abort();
+  await watched;
+  await Promise.all(told);
+  return { code, isHijacked };
+}
+
+/** Starts the command with a process of ours between: it ends the whole tree when we are gone. */
+function startKeeper(run: Run, output: Output): { pid: number; ended: Promise<number> } {
+  const { id, directory } = run.plan;
+  const { take } = output;
+  const piped = take ? "pipe" : "inherit";
+  const keeper = Bun.spawn([...ownCommand(), "__keep", ...wordsOf(run, output)], {
+    // Of a session of its own, so that a terminal's interrupt reaches it through us, once.
+    detached: true,
+    cwd: directory,
+    env: childEnvironment(variablesOf(run)),
+    stdio: [take ? "ignore" : "inherit", piped, piped, "pipe"],
+  });
+  noteStarted(keeper.pid);
+  const lifeline = keeper.stdio[3] as number;
+  const drained = [keeper.stdout, keeper.stderr].map(async (stream, at) => {
+    if (!take || !(stream instanceof ReadableStream)) return;
+    for await (const line of linesOf(stream)) take(id, line, at === 0 ? "out" : "err");
+  });
+  async function ended(): Promise<number> {
+    await keeper.exited;
+    // Had it been killed, what it kept is ours now.
+    await endAll(
+      () => adopted().flatMap((pid) => [pid, ...descendants(pid)]),
+      () => "SIGTERM",
+    );
+    await Promise.all(drained);
+    fs.closeSync(lifeline);
+    return exitCodeOf(keeper);
+  }
+  return { pid: keeper.pid, ended: ended() };
+}
+
+/** What the command is told by its environment: its own port, and where the rest of its project is. */
+function variablesOf({ plan, port, others }: Run): Record<string, string> {
+  return {
+    ...others,
+    PORT: String(port),
+    PORT_DADDY_ID: plan.id,
+    PORT_DADDY_LOCAL_URL: localUrl(port),
+  };
+}
+
+/** The command, told its port in its own words where it would not read PORT. */
+function wordsOf({ plan, port }: Run, { tell }: Output): string[] {
+  const { id, words, directory, injects, verbose } = plan;
+  const injection = injects ? injectionFor(words, port, scriptsOf(directory)) : undefined;
+  const all = [...words, ...(injection?.added ?? [])];
+  const why = injection ? ` (${injection.program} does not read PORT)` : "";
+  if (verbose) tell(id, `runs: ${plain(all.join(" "))}${why}`);
+  return all;
+}
+
+function tellHijacked({ id, wanted }: Plan, port: number, by: ProcessInfo, { tell }: Output): void {
+  tell(id, `warning: port ${port} was taken first by ${plain(processInWords(by))}`);
+  if (!wanted.retry) tell(id, `hint: to take another port then: port-daddy launch ${id} --retry`);
+}
+
+function tellElsewhere({ id, words }: Plan, port: number, ports: number[], { tell }: Output): void {
+  const opened = ports.map((each) => `port ${each}`).join(" and ");
+  tell(id, `warning: it listens on ${opened}, and not on ${port}, which is claimed for it`);
+  tell(
+    id,
+    `hint: have it read PORT, or claim what it uses: port-daddy launch ${id} --port ${ports[0]} -- ${plain(words.join(" "))}`,
+  );
+}
