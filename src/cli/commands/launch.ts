@@ -3,7 +3,8 @@
 import { homeDirectory } from "../../config.ts";
 import type { Launch, Launched, Service } from "../../contract/entities.ts";
 import { Fault } from "../../contract/faults.ts";
-import { boolean } from "../../contract/fields.ts";
+import { boolean, check } from "../../contract/fields.ts";
+import { identity } from "../../contract/values.ts";
 import { operations } from "../../contract/operations.ts";
 import * as paths from "../../system/paths.ts";
 import { command, type Context, type FlagValues } from "../command.ts";
@@ -61,6 +62,7 @@ export const launch = command({
         hint: "see: port-daddy launch --help",
       });
     if (stop) return stopLaunches(args, say, context);
+    for (const id of args) check(identity, id, "id");
     if (logs)
       return showLog(
         paths.launchLog(context.config.home, args[0]!),

@@ -34,7 +34,7 @@ export function claim(plan: Plan, { daemon }: Context): Promise<Launched> {
   return daemon.call("launch", {
     ...{ id, directory, pid: process.pid },
     ...(isAsked && { command: words }),
-    cmd: plain(words.join(" ")).slice(0, shownLength),
+    cmd: plain(words.join(" ").replace(/\s+/g, " ")).slice(0, shownLength),
     ...wanted,
   });
 }
