@@ -1,14 +1,12 @@
 // The webhooks: where each goes and for what, how it stands, and what was delivered.
 
 import { useMemo } from "hono/jsx/dom";
-import type { Delivery, DeliveryStatus, Webhook } from "../../src/contract/entities.ts";
-import { webhookEvents } from "../../src/contract/events.ts";
+import type { Webhook } from "../../src/contract/entities.ts";
 import { Fault } from "../../src/contract/faults.ts";
-import type { InputOf } from "../../src/contract/operations.ts";
 import { perform } from "../notices.ts";
 import { call } from "../daemon.ts";
 import { useAsked } from "../parts/asked.ts";
-import { Badge, type Tone } from "../parts/badge.tsx";
+import { Badge } from "../parts/badge.tsx";
 import { ask } from "../parts/dialog.tsx";
 import { Facts } from "../parts/facts.tsx";
 import { Filter, wordMatcher } from "../parts/filter.tsx";
@@ -17,7 +15,9 @@ import { count } from "../words.ts";
 import { Listing, type Column, type Shape } from "../parts/table.tsx";
 import type { Params } from "../route.ts";
 import type { State } from "../state.ts";
-import { Ago, Left } from "../time.tsx";
+import { Ago } from "../time.tsx";
+import { Deliveries } from "./webhookDeliveries.tsx";
+import { askToAdd, askToEdit } from "./webhookForm.tsx";
 
 type Row = { webhook: Webhook; attempts: number };
 
@@ -137,8 +137,6 @@ function toggle(webhook: Webhook): Promise<boolean> {
   );
 }
 
-const tones: Record<DeliveryStatus, Tone> = { delivered: "good", pending: "idle", failed: "bad" };
-
 /** So many deliveries are shown. */
 const shownDeliveries = 20;
 
@@ -167,147 +165,6 @@ function Details({ webhook, attempts }: Row) {
       {value && value.count > 0 && <Deliveries deliveries={value.deliveries} />}
     </>
   );
-}
-
-function Deliveries({ deliveries }: { deliveries: Delivery[] }) {
-  return (
-    <table class="inner" aria-label="Deliveries">
-      <thead>
-        <tr>
-          {["When", "Event", "Target", "Status", "Attempts", "Answer", "Took"].map((head) => (
-            <th scope="col" key={head}>
-              {head}
-            </th>
-          ))}
-        </tr>
-      </thead>
-      <tbody>
-        {deliveries.map((each) => (
-          <tr key={each.id} data-delivery={each.id}>
-            <td>
-              <Ago at={each.createdAt} />
-            </td>
-            <td>{each.event}</td>
-            <td>{each.targetId}</td>
-            <td>
-              <Badge tone={tones[each.status]}>{each.status}</Badge>
-              {each.nextAttemptAt !== null && each.attempts > 0 && (
-                <>
-                  {" "}
-                  next: <Left until={each.nextAttemptAt} />
-                </>
-              )}
-            </td>
-            <td class="number">{each.attempts}</td>
-            <td>
-              {each.httpStatus} {each.error ?? ""}
-              {each.response && (
-                <details>
-                  <summary>what it said</summary>
-                  <pre tabIndex={0}>{each.response}</pre>
-                </details>
-              )}
-            </td>
-            <td class="number">{each.durationMs === null ? "–" : `${each.durationMs} ms`}</td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
-  );
-}
-
-function askToAdd(): void {
-  ask({
-    title: "Add a webhook",
-    body: <Fields />,
-    action: {
-      label: "Add",
-      run: (form) => {
-        const input = inputOf(form);
-        return perform(() => call("addWebhook", input), `Added ${input.url}`);
-      },
-    },
-  });
-}
-
-function askToEdit(webhook: Webhook): void {
-  const { id, url, hasSecret } = webhook;
-  ask({
-    title: `Edit ${url}`,
-    body: <Fields webhook={webhook} />,
-    action: {
-      label: "Save",
-      run: (form) => {
-        const { secret, ...input } = inputOf(form);
-        // A secret is not shown, so an empty field is none that was taken away.
-        const change = form.has("unsigned") ? null : secret;
-        return perform(
-          () =>
-            call("updateWebhook", {
-              id,
-              filter: null,
-              ...input,
-              ...(change !== undefined && { secret: change }),
-            }),
-          `Saved ${input.url}${hasSecret && change === null ? ", no longer signed" : ""}`,
-        );
-      },
-    },
-  });
-}
-
-function Fields({ webhook }: { webhook?: Webhook }) {
-  return (
-    <>
-      <label>
-        URL
-        <input name="url" type="url" required value={webhook?.url ?? ""} spellcheck={false} />
-      </label>
-      <label>
-        Events
-        <input
-          name="events"
-          value={webhook?.events.join(", ") ?? "*"}
-          spellcheck={false}
-          autocomplete="off"
-        />
-        <small>
-          Names or patterns such as <code>lock.*</code>, with commas: {webhookEvents.join(", ")}
-        </small>
-      </label>
-      <label>
-        Only targets
-        <input name="filter" value={webhook?.filter ?? ""} placeholder="all, or myapp:*" />
-      </label>
-      <label>
-        Secret
-        <input name="secret" type="password" autocomplete="new-password" />
-        <small>
-          {webhook?.hasSecret
-            ? "It has one, which is not shown. Left empty, that stays."
-            : "What is sent is signed with it. It is not shown again."}
-        </small>
-      </label>
-      {webhook?.hasSecret && (
-        <label class="check">
-          <input name="unsigned" type="checkbox" /> Sign no longer
-        </label>
-      )}
-    </>
-  );
-}
-
-function inputOf(form: FormData): InputOf<"addWebhook"> & { secret?: string } {
-  const text = (name: string) => String(form.get(name) ?? "").trim();
-  const events = text("events")
-    .split(/[\s,]+/)
-    .filter((each) => each !== "");
-  return {
-    url: text("url"),
-    events: events.length > 0 ? events : ["*"],
-    ...(text("filter") !== "" && { filter: text("filter") }),
-    ...(text("secret") !== "" && { secret: text("secret") }),
-  };
 }
 
 function askToRemove({ id, url, pending }: Webhook): void {

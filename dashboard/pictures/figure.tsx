@@ -2,30 +2,38 @@
 
 import type { Child } from "hono/jsx";
 import { useCallback, useId, useState } from "hono/jsx/dom";
+import { setParams, useRoute } from "../route.ts";
 
 /** `picture` and `table` are best components of their own: only the one that is looked at is then made. */
 export function Figure({
+  name,
   title,
   summary,
   controls,
   picture,
   table,
 }: {
+  /** What it is called in the URL. */
+  name: string;
   title: string;
   summary: string;
   controls?: Child;
   picture: Child;
   table: Child;
 }) {
-  const [isTable, setIsTable] = useState(false);
+  const isTable = useRoute().params[name] === "table";
   const heading = useId();
   return (
     <figure class="figure" aria-labelledby={heading}>
       <header class="figure-head">
         <h2 id={heading}>{title}</h2>
         <div class="choice" role="group" aria-label={`${title}, shown as`}>
-          <Toggle label="Picture" isChosen={!isTable} onChoose={() => setIsTable(false)} />
-          <Toggle label="Table" isChosen={isTable} onChoose={() => setIsTable(true)} />
+          <Toggle label="Picture" isChosen={!isTable} onChoose={() => setParams({ [name]: "" })} />
+          <Toggle
+            label="Table"
+            isChosen={isTable}
+            onChoose={() => setParams({ [name]: "table" })}
+          />
         </div>
         <p class="figure-summary">{summary}</p>
       </header>

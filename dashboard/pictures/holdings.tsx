@@ -22,6 +22,7 @@ export const Holdings = memo<HoldingsProps>(({ services, locks, agents, waiting 
   );
   return (
     <Figure
+      name="holdings"
       title="Who holds what"
       summary={summaryOfHoldings(holders, { services, agents })}
       picture={

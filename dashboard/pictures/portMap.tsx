@@ -51,6 +51,7 @@ export const PortMap = memo<PortMapProps>(({ services, range }) => {
   const marks = useMemo(() => marksOf(services), [services]);
   return (
     <Figure
+      name="ports"
       title="Ports"
       summary={summaryOfPorts(marks, range)}
       picture={<PortPicture marks={marks} range={range} />}

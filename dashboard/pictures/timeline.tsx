@@ -1,8 +1,8 @@
 // The timeline: what was held, what ran and what was said, in a window that moves on with the clock or stands still.
 
-import { memo, useCallback, useMemo, useState } from "hono/jsx/dom";
+import { memo, useCallback, useLayoutEffect, useMemo, useState } from "hono/jsx/dom";
 import type { ActivityEntry } from "../../src/contract/entities.ts";
-import { linkTo } from "../route.ts";
+import { linkTo, setParams, useRoute } from "../route.ts";
 import type { Hold, Seen } from "../state.ts";
 import { useClock } from "../time.tsx";
 import { count, instant, listed } from "../words.ts";
@@ -34,10 +34,32 @@ const choices = [
 ];
 const firstMs = choices[0]!.spanMs;
 
+/** How long the window must rest before the URL says where it is: browsers refuse to be told too often. */
+const restMs = 300;
+
+/** In the URL: nothing for the usual window, `3600000` for so long up to now, `from-to` for one that stands still. */
+function viewOf(text = ""): View {
+  const [first = 0, to] = text.split("-").map(Number);
+  if (to !== undefined && first < to) return { kind: "still", window: { from: first, to } };
+  const { spanMs } = choices.find((choice) => choice.spanMs === first) ?? { spanMs: firstMs };
+  return { kind: "live", spanMs };
+}
+
+function textOf(view: View): string {
+  if (view.kind === "live") return view.spanMs === firstMs ? "" : String(view.spanMs);
+  return `${Math.round(view.window.from)}-${Math.round(view.window.to)}`;
+}
+
 export const Timeline = memo<TimelineProps>((props) => {
   const { entries, services, locks, coveredSince, onNeedHistory } = props;
-  const [view, setView] = useState<View>({ kind: "live", spanMs: firstMs });
-  const [lastMs, setLastMs] = useState(firstMs);
+  const asked = useRoute().params["window"];
+  const [view, setView] = useState<View>(() => viewOf(asked));
+  const [lastMs, setLastMs] = useState(view.kind === "live" ? view.spanMs : firstMs);
+  useLayoutEffect(() => {
+    if (textOf(view) === (asked ?? "")) return;
+    const timer = setTimeout(() => setParams({ window: textOf(view) }), restMs);
+    return () => clearTimeout(timer);
+  }, [view]);
   const window = useWindow(view);
   const story = useMemo(() => storyOf(entries, { services, locks }), [entries, services, locks]);
   useHistory(window, coveredSince, onNeedHistory);
@@ -50,6 +72,7 @@ export const Timeline = memo<TimelineProps>((props) => {
   const backToLive = useCallback(() => showLive(lastMs), [lastMs]);
   return (
     <Figure
+      name="timeline"
       title="Timeline"
       summary={summaryOf(story, window, view)}
       controls={

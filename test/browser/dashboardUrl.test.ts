@@ -56,6 +56,29 @@ describe.skipIf(!isInstalled)("the URL", () => {
     expectNoComplaints(other);
   });
 
+  test("leads to the same window of time, and to a table where one is looked at", async () => {
+    await using window = await open("");
+    const { page } = window;
+    const timeline = page.getByRole("figure", { name: "Timeline" });
+    await timeline.getByRole("button", { name: "6 h" }).click();
+    await timeline.getByRole("button", { name: "Table" }).click();
+    await page.waitForURL(/window=21600000/);
+    const { hash } = new URL(page.url());
+    await using other = await open(hash);
+    const same = other.page.getByRole("figure", { name: "Timeline" });
+    await same.getByRole("button", { name: "6 h", pressed: true }).waitFor();
+    await same.getByRole("table").waitFor();
+    const ports = other.page.getByRole("figure", { name: "Ports" });
+    await ports.getByRole("button", { name: "Picture", pressed: true }).waitFor();
+    expectNoComplaints(other);
+
+    const still = "window=1767300000000-1767303600000";
+    await using past = await open(`#/overview?${still}`);
+    await past.page.getByRole("button", { name: "Back to live" }).click();
+    await past.page.waitForURL((url) => !url.hash.includes("window"));
+    expectNoComplaints(past);
+  });
+
   test("goes back to the page before, not through each letter that was typed", async () => {
     await using window = await open("#/locks");
     const { page } = window;
