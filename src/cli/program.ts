@@ -5,13 +5,15 @@ import * as fs from "node:fs";
 import { Unreachable } from "../client/failures.ts";
 import { childEnvironment, type Config } from "../config.ts";
 import { Fault } from "../contract/faults.ts";
+import { reasonOf } from "../system/paths.ts";
 import { descendants, stat } from "../system/processes.ts";
 import { endAll } from "../system/trees.ts";
 import type { Context } from "./command.ts";
 import { plain } from "./render.ts";
 
-/** The exit codes of a command that could not start its program, and of one that names none (POSIX XCU 2.8.2). */
+/** The exit codes of a command that could not start its program: whatever the reason, or that it may not, or that there is none (POSIX XCU 2.8.2). */
 const notStartedCode = 125;
+const notExecutableCode = 126;
 const noProgramCode = 127;
 
 /** The exit code of a program that was ended because it lost what it ran for. */
@@ -22,7 +24,7 @@ export class NotStarted extends Error {
   readonly exit: number;
   constructor(cause: unknown) {
     super("the program was not started", { cause });
-    this.exit = cause instanceof NoProgram ? noProgramCode : notStartedCode;
+    this.exit = cause instanceof NoProgram ? cause.exitCode : notStartedCode;
   }
 }
 
@@ -37,8 +39,11 @@ export type Program = {
 };
 
 class NoProgram extends Fault {
-  constructor(name: string) {
-    super("not_found", `There is no program '${name}' to run`);
+  constructor(
+    message: string,
+    readonly exitCode: number,
+  ) {
+    super("not_found", message);
   }
 }
 
@@ -63,10 +68,16 @@ export async function warnUnlessAway(
   }
 }
 
-/** Throws `not_found` where there is no such program. */
+/** Throws `not_found` where there is no such program, or it may not be run. */
 export function requireProgram([name = ""]: string[]): void {
-  const found = name.includes("/") ? fs.existsSync(name) : Bun.which(name) !== null;
-  if (!found) throw new NoProgram(name);
+  const file = name.includes("/") ? name : Bun.which(name);
+  if (file === null || !fs.existsSync(file))
+    throw new NoProgram(`There is no program '${name}' to run`, noProgramCode);
+  try {
+    fs.accessSync(file, fs.constants.X_OK);
+  } catch (error) {
+    throw new NoProgram(`'${name}' cannot be run: ${reasonOf(error)}`, notExecutableCode);
+  }
 }
 
 /**

@@ -134,7 +134,7 @@ async function planFor(
   context: Context,
 ): Promise<Plan> {
   const { port, range, expires, health, restart, keep, retry, detach, noInject, verbose } = given;
-  const here = process.cwd();
+  const here = currentDirectory();
   const choice = await chooseCommand(id, program, here, context);
   try {
     requireProgram(choice.words);
@@ -148,6 +148,17 @@ async function planFor(
     injects: noInject !== true,
     verbose: verbose === true,
   };
+}
+
+/** Throws `not_found` where it has been removed. */
+function currentDirectory(): string {
+  try {
+    return process.cwd();
+  } catch {
+    throw new Fault("not_found", "The directory that this shell is in is gone", {
+      hint: "go to one that is there: cd",
+    });
+  }
 }
 
 /** Where a launch of the same identity is under way, ends that first. */

@@ -100,7 +100,11 @@ function startKeeper(run: Run, output: Output): { pid: number; ended: Promise<nu
   const lifeline = keeper.stdio[3] as number;
   const drained = [keeper.stdout, keeper.stderr].map(async (stream, at) => {
     if (!take || !(stream instanceof ReadableStream)) return;
-    for await (const line of linesOf(stream)) take(id, line, at === 0 ? "out" : "err");
+    try {
+      for await (const line of linesOf(stream)) take(id, line, at === 0 ? "out" : "err");
+    } catch {
+      send(keeper.pid, "SIGTERM"); // Nobody reads it any more.
+    }
   });
   async function ended(): Promise<number> {
     await keeper.exited;
