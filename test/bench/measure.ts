@@ -2,7 +2,6 @@
 // both, and the median of the rounds.
 
 import * as fs from "node:fs";
-import type { Connection } from "./client.ts";
 import type { Server } from "./rig.ts";
 
 /** How much is measured: so many rounds, each of windows of this length, or of so much of the full count. */
@@ -10,18 +9,29 @@ export type Effort = { rounds: number; windowMs: number; share: number };
 
 export type Options = { binary: string; effort: Effort };
 
+export type Unit = "/s" | "µs" | "MiB" | "% of a core";
+export type Figure = { value: number; unit: Unit };
+
 /** One line of the table. Of a figure where less is better, `isMost` says so. */
 export type Line = {
   what: string;
-  product: string;
-  ceiling: string;
+  product: Figure;
+  /** What it is held against: what the runtime can do at all, or of something that grows, where it began. */
+  ceiling: Figure;
   /** One of each round. */
   ratios: number[];
+  /** What the ratio is to reach. */
   target?: number;
+  /** What the figure itself may be at most, where a promise is not a ratio. */
+  allowed?: number;
   isMost?: true;
+  /** The figure as what it depends on grows. */
+  steps?: Step[];
   /** What helps to judge it. */
   note?: string;
 };
+
+export type Step = { size: number; figure: Figure };
 
 /** A run of the load generator against one server. */
 export type Load = {
@@ -35,18 +45,18 @@ export type Load = {
 };
 
 /** Does `work` on every connection, over and over, until the time or the count is reached. */
-export async function load(
+export async function load<C>(
   { pid }: Server,
-  connections: Connection[],
+  connections: C[],
   until: { ms: number } | { count: number },
-  work: (connection: Connection, index: number) => Promise<void>,
+  work: (connection: C, index: number) => Promise<void>,
 ): Promise<Load> {
   const latencies: number[] = [];
   const before = { server: cpuMicros(pid), client: ownMicros(), at: performance.now() };
   const end = "ms" in until ? before.at + until.ms : Number.POSITIVE_INFINITY;
   const count = "count" in until ? until.count : Number.POSITIVE_INFINITY;
   let begun = 0;
-  async function repeat(connection: Connection, index: number): Promise<void> {
+  async function repeat(connection: C, index: number): Promise<void> {
     for (let at = performance.now(); at < end && begun < count;) {
       begun++;
       await work(connection, index);
@@ -109,12 +119,53 @@ export function percentile(sorted: ArrayLike<number>, percent: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor((sorted.length * percent) / 100))]!;
 }
 
-export function rate(perSecond: number): string {
-  return `${Math.round(perSecond).toLocaleString("en")}/s`;
+export const rate = (perSecond: number): Figure => ({ value: perSecond, unit: "/s" });
+export const micros = (value: number): Figure => ({ value, unit: "µs" });
+
+/** As people read it. */
+export function show({ value, unit }: Figure): string {
+  const text = {
+    "/s": () => `${Math.round(value).toLocaleString("en")}/s`,
+    µs: () => (value < 10_000 ? `${Math.round(value)} µs` : `${(value / 1_000).toFixed(1)} ms`),
+    MiB: () => `${value.toFixed(1)} MiB`,
+    "% of a core": () => `${value.toFixed(2)} %`,
+  } satisfies Record<Unit, () => string>;
+  return text[unit]();
 }
 
-export function micros(value: number): string {
-  return value < 10_000 ? `${Math.round(value)} µs` : `${(value / 1_000).toFixed(1)} ms`;
+/** Measures at every size in each round, so that what else the machine does hits all, after one that does not count. */
+export async function atEachSize(
+  sizes: readonly number[],
+  rounds: number,
+  measure: (size: number) => Promise<number>,
+): Promise<Map<number, number[]>> {
+  const figures = new Map<number, number[]>(sizes.map((size) => [size, []]));
+  for (let round = 0; round <= rounds; round++) {
+    for (const size of round % 2 === 0 ? sizes : sizes.toReversed()) {
+      const figure = await measure(size);
+      if (round > 0) figures.get(size)!.push(figure);
+    }
+  }
+  return figures;
+}
+
+/** The line of what grows: the figure at the last size against that at the first. */
+export function slope(
+  what: string,
+  figures: Map<number, number[]>,
+  unit: (value: number) => Figure,
+  more: Pick<Line, "target" | "isMost">,
+): Line {
+  const steps = [...figures].map(([size, each]) => ({ size, figure: unit(median(each)) }));
+  const [first, last] = [[...figures.values()][0]!, [...figures.values()].at(-1)!];
+  return {
+    what,
+    product: steps.at(-1)!.figure,
+    ceiling: steps[0]!.figure,
+    ratios: last.map((each, round) => each / first[round]!),
+    steps,
+    ...more,
+  };
 }
 
 /** Processor time of a process, in steps of 10 ms (man 5 proc_pid_stat); not a number where there is no /proc. */

@@ -15,6 +15,18 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   });
 }
 
+/** A home that a signal does not leave behind. */
+export function openHome(settings: Record<string, string> = {}): Home {
+  const home = new Home({
+    PORT_DADDY_RANGE_START: "10000",
+    PORT_DADDY_RANGE_END: "60000",
+    PORT_DADDY_LOG_LEVEL: "warn",
+    ...settings,
+  });
+  open.add(home);
+  return home;
+}
+
 export class Rig {
   readonly home: Home;
   readonly product: Server;
@@ -28,12 +40,7 @@ export class Rig {
 
   /** Starts the product's binary as a daemon, and the bare server beside it. */
   static async open(binary: string): Promise<Rig> {
-    const home = new Home({
-      PORT_DADDY_RANGE_START: "10000",
-      PORT_DADDY_RANGE_END: "60000",
-      PORT_DADDY_LOG_LEVEL: "warn",
-    });
-    open.add(home);
+    const home = openHome();
     const product = await startProduct(home, binary);
     return new Rig(home, product, await startBare(home));
   }
@@ -44,7 +51,8 @@ export class Rig {
   }
 }
 
-async function startProduct(home: Home, binary: string): Promise<Server> {
+/** Starts the product's binary as a daemon of this home. */
+export async function startProduct(home: Home, binary: string): Promise<Server> {
   home.start([binary, "daemon"]);
   return eventually("the daemon answers", async () => {
     const response = await home.fetch("/version").catch(() => undefined);
@@ -52,9 +60,14 @@ async function startProduct(home: Home, binary: string): Promise<Server> {
   });
 }
 
-async function startBare(home: Home): Promise<Server> {
+function startBare(home: Home): Promise<Server> {
   const program = path.join(import.meta.dir, "bare.ts");
-  const child = home.start([process.execPath, program, path.join(home.directory, "bare.db")]);
+  return startPrinting(home, [process.execPath, program, path.join(home.directory, "bare.db")]);
+}
+
+/** Starts a server that prints its port when it serves. */
+export async function startPrinting(home: Home, command: string[]): Promise<Server> {
+  const child = home.start(command);
   const { value } = await child.stdout.getReader().read();
   if (value === undefined) throw new Error(await new Response(child.stderr).text());
   return { pid: child.pid, port: Number(Buffer.from(value).toString()) };

@@ -1,18 +1,23 @@
 // The figures, each beside what the runtime can do at all on this machine in the same minute.
-// `bun test/bench/run.ts [--short] [row…]`
+// `bun test/bench/run.ts [--short] [--json [FILE]] [row…]`
 
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
-import { parseArgs } from "node:util";
-import { median, type Effort, type Line, type Options } from "./measure.ts";
+import type { Effort, Line, Options } from "./measure.ts";
+import { heading, inJson, inWords } from "./report.ts";
 import { claim } from "./rows/claim.ts";
 import { cli } from "./rows/cli.ts";
 import { dashboard } from "./rows/dashboard.ts";
 import { fanout } from "./rows/fanout.ts";
+import { growth } from "./rows/growth.ts";
 import { handover } from "./rows/handover.ts";
+import { idle } from "./rows/idle.ts";
 import { lock } from "./rows/lock.ts";
 import { publish } from "./rows/publish.ts";
+import { redis } from "./rows/redis.ts";
+import { start } from "./rows/start.ts";
+import { wait } from "./rows/wait.ts";
 
 const rows: Record<string, (options: Options) => Promise<Line[]>> = {
   lock,
@@ -21,41 +26,68 @@ const rows: Record<string, (options: Options) => Promise<Line[]>> = {
   handover,
   claim,
   cli,
+  wait,
+  start,
+  growth,
+  redis,
+  idle,
   dashboard,
 };
 
-/** About two minutes in all, and about twenty seconds. */
+/** About six minutes in all, and about one and a half. */
 const full: Effort = { rounds: 7, windowMs: 1_000, share: 1 };
 const short: Effort = { rounds: 3, windowMs: 250, share: 0.25 };
 
 /** Far longer than any row takes: what is waited for has been lost. */
-const rowDeadlineMs = 180_000;
+const rowDeadlineMs = 300_000;
 
-const { values, positionals } = parseArgs({
-  options: { short: { type: "boolean", default: false } },
-  allowPositionals: true,
-});
-const unknown = positionals.find((name) => !Object.hasOwn(rows, name));
-if (unknown !== undefined)
-  throw new Error(`there is no row ${unknown}; there are ${Object.keys(rows).join(", ")}`);
+const asked = readWords(process.argv.slice(2));
+/** Where JSON goes to stdout, it goes there alone. */
+const say = asked.json === true ? console.error : console.log;
 
 const directory = fs.mkdtempSync(path.join(os.tmpdir(), "pd-bench-"));
 process.on("exit", () => fs.rmSync(directory, { recursive: true, force: true }));
 const binary = path.join(directory, "port-daddy");
 build(binary);
 
-const effort = values.short ? short : full;
-const start = performance.now();
-console.log(`Bun ${Bun.version}, ${os.cpus().length} cores, load ${loads()}`);
-console.log(table("", "product", "ceiling", "ratio", "rounds", "target", "met"));
-for (const name of positionals.length > 0 ? positionals : Object.keys(rows)) {
+const effort = asked.isShort ? short : full;
+const machine = { bun: Bun.version, cores: os.cpus().length, loadBefore: os.loadavg() };
+const begun = performance.now();
+const lines: ({ row: string } & ReturnType<typeof inJson>)[] = [];
+say(`Bun ${machine.bun}, ${machine.cores} cores, load ${loads()}`);
+say(heading());
+for (const name of asked.rows) {
   const hangs = setTimeout(() => giveUp(name), rowDeadlineMs);
-  for (const line of await rows[name]!({ binary, effort })) print(line);
+  for (const line of await rows[name]!({ binary, effort })) {
+    say(inWords(line));
+    lines.push({ row: name, ...inJson(line) });
+  }
   clearTimeout(hangs);
 }
-const seconds = Math.round((performance.now() - start) / 1_000);
-console.log(`took ${seconds} s, load ${loads()} at the end`);
+const seconds = Math.round((performance.now() - begun) / 1_000);
+say(`took ${seconds} s, load ${loads()} at the end`);
+if (asked.json !== false) {
+  const measured = { ...machine, loadAfter: os.loadavg(), effort, seconds, lines };
+  const text = `${JSON.stringify(measured, null, 2)}\n`;
+  if (asked.json === true) fs.writeSync(1, text);
+  else fs.writeFileSync(asked.json, text);
+}
 process.exit(0);
+
+/** The word after `--json` is its file, unless it names a row. */
+function readWords(words: string[]): { rows: string[]; isShort: boolean; json: boolean | string } {
+  const asked = { rows: [] as string[], isShort: false, json: false as boolean | string };
+  for (let at = 0; at < words.length; at++) {
+    const [word, next] = [words[at]!, words[at + 1]];
+    if (word === "--short") asked.isShort = true;
+    else if (word === "--json") {
+      const isFile = next !== undefined && !next.startsWith("-") && !Object.hasOwn(rows, next);
+      asked.json = isFile ? words[++at]! : true;
+    } else if (Object.hasOwn(rows, word)) asked.rows.push(word);
+    else throw new Error(`there is no row ${word}; there are ${Object.keys(rows).join(", ")}`);
+  }
+  return { ...asked, rows: asked.rows.length > 0 ? asked.rows : Object.keys(rows) };
+}
 
 /** Builds what is measured from the sources as they are. */
 function build(outfile: string): void {
@@ -71,28 +103,6 @@ function build(outfile: string): void {
 function giveUp(name: string): void {
   console.error(`${name} did not end within ${rowDeadlineMs / 1_000} s`);
   process.kill(process.pid, "SIGTERM");
-}
-
-function print({ what, product, ceiling, ratios, target, isMost, note }: Line): void {
-  const ratio = median(ratios);
-  const [least, most] = [Math.min(...ratios), Math.max(...ratios)];
-  const isMet = target !== undefined && (isMost ? ratio <= target : ratio >= target);
-  console.log(
-    table(
-      what,
-      product,
-      ceiling,
-      `${ratio.toFixed(2)} ×`,
-      ratios.length > 1 ? `${least.toFixed(2)}–${most.toFixed(2)}` : "",
-      target === undefined ? "" : `${isMost ? "≤" : "≥"} ${target}`,
-      target === undefined ? "" : isMet ? "yes" : "NO",
-    ),
-  );
-  if (note !== undefined) console.log(`    ${note}`);
-}
-
-function table(what: string, ...cells: string[]): string {
-  return `${what.padEnd(50)}${cells.map((cell) => cell.padStart(12)).join("")}`;
 }
 
 function loads(): string {

@@ -1,6 +1,7 @@
 // A whole command, from its start to its end, against what the same request costs without us.
 
 import * as path from "node:path";
+import { compile } from "../compile.ts";
 import { inTurns, median, micros, type Line, type Options } from "../measure.ts";
 import { Rig } from "../rig.ts";
 
@@ -10,7 +11,7 @@ export async function cli({ binary, effort }: Options): Promise<Line[]> {
   await using rig = await Rig.open(binary);
   const { home } = rig;
   const minimal = path.join(home.directory, "minimal");
-  build(path.join(import.meta.dir, "../minimal.ts"), minimal);
+  compile("minimal.ts", minimal);
   const env = home.environment();
   const body = JSON.stringify({ cwd: home.directory });
   let claimed = 0;
@@ -67,14 +68,4 @@ function compare(
     target,
     note: `medians of ${rounds.length} pairs`,
   };
-}
-
-/** Compiles a program with the flags that make a binary start fast. */
-function build(program: string, outfile: string): void {
-  const { exitCode, stderr } = Bun.spawnSync([
-    ...[process.execPath, "build", "--compile", "--production", "--minify", "--bytecode"],
-    ...["--format=esm", "--no-compile-autoload-dotenv", "--no-compile-autoload-bunfig"],
-    ...[program, "--outfile", outfile],
-  ]);
-  if (exitCode !== 0) throw new Error(stderr.toString());
 }

@@ -5,7 +5,7 @@ import type { Browser, Page } from "playwright-core";
 import { launch } from "../../browser/chromium.ts";
 import { openWindow } from "../../browser/window.ts";
 import { connect, encode } from "../client.ts";
-import { median, percentile, type Line, type Options } from "../measure.ts";
+import { median, micros, percentile, type Line, type Options } from "../measure.ts";
 import { Rig } from "../rig.ts";
 
 const services = 500;
@@ -63,8 +63,8 @@ async function paints(
   }
   return {
     what: "dashboard: first content painted, fresh browser cache",
-    product: `${Math.round(median(product))} ms`,
-    ceiling: `${Math.round(median(ceiling))} ms`,
+    product: micros(median(product) * 1_000),
+    ceiling: micros(median(ceiling) * 1_000),
     ratios: [median(product) / median(ceiling)],
     isMost: true,
     note: `with ${services} services, their figures are there after ${Math.round(median(whole))} ms`,
@@ -115,8 +115,8 @@ async function frames(
   const long = busy.filter((ms) => ms > longFrameMs).length;
   return {
     what: `dashboard ${hash}: p99 of a frame at ${eventsPerSecond} events/s`,
-    product: `${ours.toFixed(1)} ms`,
-    ceiling: `${theirs.toFixed(1)} ms`,
+    product: micros(ours * 1_000),
+    ceiling: micros(theirs * 1_000),
     ratios: [ours / theirs],
     isMost: true,
     note: `${long} of ${busy.length} frames took more than ${longFrameMs} ms, the longest ${Math.round(busy.at(-1)!)} ms; ${Math.round(events / (windowMs / 1000))} events/s`,

@@ -23,8 +23,8 @@ export async function fanout({ binary, effort }: Options): Promise<Line[]> {
   await using rig = await Rig.open(binary);
   const rounds = await inTurns(
     effort.rounds,
-    await against(rig.product, "/msg/bench", effort.windowMs),
-    await against(rig.bare, "/fan/bench", effort.windowMs),
+    await fan(rig.product, "/msg/bench", subscribers, effort.windowMs),
+    await fan(rig.bare, "/fan/bench", subscribers, effort.windowMs),
   );
   const of = (server: "product" | "ceiling", figure: keyof Fanout) =>
     median(rounds.map((round) => round[server][figure]));
@@ -41,9 +41,9 @@ export async function fanout({ binary, effort }: Options): Promise<Line[]> {
   ];
 }
 
-/** Publishes for a while, and returns when all of it has arrived. */
-async function against(server: Server, path: string, windowMs: number) {
-  const audience = await Subscribers.open(server.port, "bench", subscribers);
+/** Publishes for a while, and returns when all of it has arrived. The channel is the last part of the path. */
+export async function fan(server: Server, path: string, subscribers: number, windowMs: number) {
+  const audience = await Subscribers.open(server.port, path.split("/").at(-1)!, subscribers);
   const publishers = await connect(server.port, together);
   const request = encode("POST", path, { payload: { text: `${mark}${"x".repeat(100)}` } });
   const ids: number[] = [];

@@ -1,7 +1,7 @@
 // From one holder of a lock to the next: from the moment the release is sent until the waiter has its answer.
 
 import { connect, encode, type Connection } from "../client.ts";
-import { inTurns, micros, percentile, type Line, type Options } from "../measure.ts";
+import { inTurns, micros, percentile, show, type Line, type Options } from "../measure.ts";
 import { Rig } from "../rig.ts";
 
 /** Few at a time, so that what disturbs the machine for a moment disturbs both. */
@@ -26,7 +26,7 @@ export async function handover({ binary, effort }: Options): Promise<Line[]> {
       ratios: [ours / theirs],
       isMost: true,
       ...(percent === 99 && { target: 3 }),
-      note: `${product.length} of each; worst ${micros(product.at(-1)!)} and ${micros(ceiling.at(-1)!)}`,
+      note: `${product.length} of each; worst ${show(micros(product.at(-1)!))} and ${show(micros(ceiling.at(-1)!))}`,
     };
   });
 }

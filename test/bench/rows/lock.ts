@@ -8,6 +8,16 @@ const connections = 64;
 
 export async function lock({ binary, effort }: Options): Promise<Line[]> {
   await using rig = await Rig.open(binary);
+  const rounds = await inTurns(
+    effort.rounds,
+    await lockAndUnlock(rig.product, connections, effort.windowMs),
+    await lockAndUnlock(rig.bare, connections, effort.windowMs),
+  );
+  return [compareRates("lock + unlock, 64 connections", rounds, 0.8)];
+}
+
+/** Each connection takes a lock of its own and gives it back, over and over. */
+export async function lockAndUnlock(server: Server, connections: number, windowMs: number) {
   const names = Array.from({ length: connections }, (_, i) => `bench-${i}`);
   const acquisitions = names.map((name) => encode("POST", `/locks/${name}`, { owner: "bench" }));
   const releases = names.map((name) => encode("DELETE", `/locks/${name}`, { owner: "bench" }));
@@ -17,10 +27,6 @@ export async function lock({ binary, effort }: Options): Promise<Line[]> {
     const { released } = await connection.ask(releases[index]!);
     if (lock.name !== names[index] || released !== true) throw new Error("not the lock asked for");
   }
-  async function against(server: Server) {
-    const open = await connect(server.port, connections);
-    return () => load(server, open, { ms: effort.windowMs }, acquireAndRelease);
-  }
-  const rounds = await inTurns(effort.rounds, await against(rig.product), await against(rig.bare));
-  return [compareRates("lock + unlock, 64 connections", rounds, 0.8)];
+  const open = await connect(server.port, connections);
+  return () => load(server, open, { ms: windowMs }, acquireAndRelease);
 }
