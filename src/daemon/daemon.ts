@@ -6,11 +6,7 @@ import type { Config } from "../config.ts";
 import { brief } from "../contract/duration.ts";
 import type { EventData } from "../contract/events.ts";
 import { Fault } from "../contract/faults.ts";
-import * as activity from "../domain/activity.ts";
 import * as agents from "../domain/agents.ts";
-import * as launches from "../domain/launches.ts";
-import * as messages from "../domain/messages.ts";
-import * as deliveries from "../domain/deliveries.ts";
 import * as database from "../store/database.ts";
 import { tryLock, type Lock } from "../system/lock.ts";
 import * as paths from "../system/paths.ts";
@@ -31,6 +27,7 @@ import { createLog, type Log } from "./log.ts";
 import { createPresence, type Presence } from "./presence.ts";
 import { createProbe } from "./probe.ts";
 import { createReaper, pruneEveryMs, reapEveryMs, type Reaper } from "./reaper.ts";
+import { prune, pruneAsItGrows } from "./retention.ts";
 import { createRoom, type Room } from "./room.ts";
 import { createSend } from "./sending.ts";
 import { answerHeaders, createApp } from "./server.ts";
@@ -189,6 +186,7 @@ async function open(config: Config, log: Log, undo: (() => unknown)[]): Promise<
   const inode = inodeOf(file);
   const isInPlace = () => held.isInPlace() && inodeOf(file) === inode;
   daemon.courier.start();
+  pruneAsItGrows(world, stopping.signal, log.failure);
   stopTimers = startTimers(daemon, reaper, () => keepPlace(daemon, isInPlace, socket));
   log.info(
     `port-daddy ${build.version} (${build.codeHash}) started, pid ${process.pid}, state ${config.home}`,
@@ -287,15 +285,6 @@ function startTimers(
     every(checkpointEveryMs, checkpointWhenQuiet(world)),
   ];
   return () => timers.forEach(clearInterval);
-}
-
-/** Cuts what is kept for a while to its retention. */
-function prune(world: World): void {
-  messages.prune(world);
-  agents.prune(world);
-  deliveries.prune(world);
-  launches.prune(world);
-  activity.prune(world);
 }
 
 /** A checkpoint takes milliseconds, so it waits for a second without events, unless the log has grown too large. */

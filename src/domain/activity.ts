@@ -28,11 +28,11 @@ export function list(
 }
 
 /**
- * Deletes what is older or more than the configured retention, and heartbeats sooner. Never the newest row: the ids of events continue from
- * it, also after a restart.
+ * Deletes what is older or more than the configured retention, and heartbeats sooner. Never the newest row: the ids of
+ * events continue from it, also after a restart.
  */
 export function prune(world: World): void {
-  const { ms, rows } = world.config.activityRetention;
+  const { ms } = world.config.activityRetention;
   const now = world.clock.now();
   world.journal.commit(() => {
     const newest = world.journal.lastId();
@@ -42,16 +42,52 @@ export function prune(world: World): void {
            AND id < ? AND timestamp < ?`,
       )
       .run(newest, now - keepHeartbeatsMs);
-    // Heartbeats do not push out what else has happened.
-    const surplus = world.db
-      .query(
-        "SELECT id FROM activity WHERE action <> 'agent_heartbeat' ORDER BY id DESC LIMIT 1 OFFSET ?",
-      )
-      .get(rows) as { id: number } | null;
-    world.db
-      .query("DELETE FROM activity WHERE id < ? AND (timestamp < ? OR id <= ?)")
-      .run(newest, now - ms, surplus?.id ?? 0);
+    world.db.query("DELETE FROM activity WHERE id < ? AND timestamp < ?").run(newest, now - ms);
+    pruneSurplus(world);
   });
+}
+
+/**
+ * Deletes what is more than the configured number, the oldest first; cheap where nothing is. Heartbeats, of which there
+ * may be as many, do not push out what else has happened.
+ */
+export function pruneSurplus(world: World): void {
+  const { rows } = world.config.activityRetention;
+  const newest = world.journal.lastId();
+  const { oldest } = world.db.query("SELECT min(id) AS oldest FROM activity").get() as {
+    oldest: number | null;
+  };
+  // To count takes milliseconds, and there are no more entries than ids.
+  if (oldest === null || newest - oldest < rows) return;
+  world.journal.commit(() => {
+    const others = count(world) - count(world, `WHERE ${heartbeats}`);
+    // What is older goes with them: a stream takes the oldest entry for the beginning of what it can be told.
+    if (others > rows) deleteUpTo(world, nth(world, "action <> 'agent_heartbeat'", others - rows));
+    const surplus = count(world, `WHERE ${heartbeats}`) - rows;
+    if (surplus > 0) deleteUpTo(world, nth(world, heartbeats, surplus), heartbeats);
+  });
+}
+
+const heartbeats = "action = 'agent_heartbeat'";
+
+function count(world: World, where = ""): number {
+  const row = world.db.query(`SELECT count(*) AS count FROM activity ${where}`).get();
+  return (row as { count: number }).count;
+}
+
+/** The id of the nth entry that meets a condition, from the oldest. */
+function nth(world: World, condition: string, n: number): number {
+  const row = world.db
+    .query(`SELECT id FROM activity WHERE ${condition} ORDER BY id LIMIT 1 OFFSET ?`)
+    .get(n - 1);
+  return (row as { id: number }).id;
+}
+
+/** Never the newest row. */
+function deleteUpTo(world: World, id: number, condition = "true"): void {
+  world.db
+    .query(`DELETE FROM activity WHERE id <= ? AND id < ? AND ${condition}`)
+    .run(id, world.journal.lastId());
 }
 
 function* candidates(world: World, input: InputOf<"activity">): Generator<EntryRow> {

@@ -211,6 +211,30 @@ test("heartbeats that are gone take no room of what is kept by number", async ()
   expect(await actions(side)).toEqual(["agent_register", "claim", "release"]);
 });
 
+test("heartbeats push out the oldest heartbeats, and nothing else", async () => {
+  const side = makeSide(makeWorld({ PORT_DADDY_ACTIVITY_RETENTION: "30d,3" }));
+  const { play, world } = side;
+  await play({ method: "POST", path: "/agents/ada" });
+  for (let n = 0; n < 10; n++) await play(heartbeat);
+  await play({ method: "POST", path: "/claim/myapp" });
+  activity.prune(world);
+  expect(await actions(side)).toEqual([
+    "agent_register",
+    ...Array(3).fill("agent_heartbeat"),
+    "claim",
+  ]);
+});
+
+test("what is older than the oldest entry kept goes with it, heartbeats too", async () => {
+  const side = makeSide(makeWorld({ PORT_DADDY_ACTIVITY_RETENTION: "30d,2" }));
+  const { play, world } = side;
+  await play({ method: "POST", path: "/agents/ada" });
+  await play(heartbeat);
+  for (let n = 0; n < 3; n++) await play({ method: "POST", path: "/claim/myapp" });
+  activity.prune(world);
+  expect(await actions(side)).toEqual(["claim", "claim"]);
+});
+
 test("of a publish the log keeps the first two hundred characters, not the payload again", async () => {
   const { play } = makeSide();
   await play({ method: "POST", path: "/msg/build", body: { payload: "x".repeat(5_000) } });
