@@ -20,12 +20,10 @@ const warmUpMs = 60_000;
 /** Of what was asked for; with less, it was another soak. */
 const leastShare = 0.9;
 
-/**
- * What is kept is as much as the daemon is told to keep within the warm-up: with the default, 100,000 entries, the log
- * would still be filling up.
- */
+/** Little is kept, so that there is as much as ever within the warm-up: 100,000 entries would fill up for minutes. */
 const settings = {
-  PORT_DADDY_ACTIVITY_RETENTION: "30d,20000",
+  PORT_DADDY_ACTIVITY_RETENTION: "30d,5000",
+  PORT_DADDY_MESSAGE_RETENTION: "7d,200",
   PORT_DADDY_WEBHOOK_ALLOW: "127.0.0.1",
 };
 

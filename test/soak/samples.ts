@@ -12,7 +12,7 @@ export const measures = {
   descriptors: { title: "descriptors", unit: "", bound: { share: 0.1, least: 5 } },
   database: { title: "database", unit: "MiB", bound: { share: 0.05, least: 1 } },
   // Emptied into the database at 64 MiB at the latest, when the daemon next looks: once a second.
-  writeAhead: { title: "wal", unit: "MiB", bound: { share: 0.5, least: 4, most: 96 } },
+  writeAhead: { title: "wal", unit: "MiB", bound: { share: 0.5, least: 4, most: 128 } },
   // Two of five megabytes, and some lines.
   log: { title: "log", unit: "MiB", bound: { share: 0, least: 0.1, most: 12 } },
 } satisfies Record<string, { title: string; unit: string; bound: Bound }>;

@@ -73,7 +73,7 @@ async function read(ask: Ask, me: number, turn: number): Promise<void> {
 async function agent(ask: Ask, me: number, turn: number): Promise<void> {
   const id = `agent-${me}-${turn % agentsOfWorker}`;
   await ask("POST", `/agents/${id}`, { type: "worker", metadata: { turn } });
-  await ask("PUT", `/agents/${id}/heartbeat`);
+  for (let beat = 0; beat < 3; beat++) await ask("PUT", `/agents/${id}/heartbeat`);
   await ask("POST", `/claim/agents:w${me}:a${turn % agentsOfWorker}`, { agent: id });
   const { registered } = await ask("POST", `/agents/${id}`, {});
   if (registered !== false) throw new Error(`${id} was forgotten`);
