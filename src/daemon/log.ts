@@ -6,8 +6,8 @@ import { Fault } from "../contract/faults.ts";
 
 const order: Record<LogLevel, number> = { error: 0, warn: 1, info: 2 };
 
-/** How many lines are written between two looks at the size. */
-const linesBetweenLooks = 500;
+/** About how much is written between two looks at the size: a line may be as long as a stack with its message. */
+const bytesBetweenLooks = 50_000;
 
 export type Log = Record<LogLevel, (message: string) => void> & {
   /** Writes down a failure that nobody was waiting for, with its stack. */
@@ -15,12 +15,15 @@ export type Log = Record<LogLevel, (message: string) => void> & {
 };
 
 export function createLog(level: LogLevel, file: string): Log {
-  let lines = 0;
+  let unseen = bytesBetweenLooks;
   function write(of: LogLevel, message: string): void {
     if (order[of] > order[level]) return;
     try {
-      if (lines++ % linesBetweenLooks === 0) rotate(file);
-      fs.writeSync(2, `${new Date().toISOString()} ${of.padEnd(5)} ${message}\n`);
+      if (unseen >= bytesBetweenLooks) {
+        unseen = 0;
+        rotate(file);
+      }
+      unseen += fs.writeSync(2, `${new Date().toISOString()} ${of.padEnd(5)} ${message}\n`);
     } catch {
       // A full disk or a closed terminal must not end the daemon, and there is nowhere left to say so.
     }
