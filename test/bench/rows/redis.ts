@@ -29,7 +29,9 @@ const payload = { step: "build", ok: true, files: 118, tookMs: 541 };
 export async function redis({ binary, effort }: Options): Promise<Line[]> {
   const program = Bun.which("redis-server");
   if (program === null) {
-    console.error("redis: redis-server is not installed, so nothing is measured against it");
+    console.error(
+      "redis: nothing is measured against it where it is not installed: apt-get install redis-server",
+    );
     return [];
   }
   await using rig = await Rig.open(binary);
@@ -53,11 +55,13 @@ export async function redis({ binary, effort }: Options): Promise<Line[]> {
     await lockAndUnlock(rig.product, connections, windowMs),
     () => load(server, clients, { ms: windowMs }, acquireAndRelease),
   );
-  return [
+  const about = `${versionOf(program)}, appendonly yes, appendfsync everysec`;
+  const lines = [
     compareRates("publish, to Redis XADD MAXLEN ~ 1000", stored, undefined),
     compareRates("publish, to Redis PUBLISH, which keeps nothing", told, undefined),
     compareRates("lock + unlock, to Redis SET NX PX and a script", locked, undefined),
   ];
+  return lines.map((line) => ({ ...line, note: `${line.note}; ${about}` }));
 }
 
 const names = Array.from({ length: channels }, (_, n) => `bench-${n}`);
@@ -115,6 +119,11 @@ async function startRedis(home: Home, program: string): Promise<Server> {
     return answer === "+PONG\r\n";
   });
   return { pid: child.pid, port };
+}
+
+function versionOf(program: string): string {
+  const { stdout } = Bun.spawnSync([program, "--version"]);
+  return `Redis ${/v=(\S+)/.exec(stdout.toString())?.[1]}`;
 }
 
 function freePort(): number {
