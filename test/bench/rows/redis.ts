@@ -15,7 +15,7 @@ const connections = 64;
 /** What both keep of a channel. */
 const keptMessages = 1_000;
 
-/** More than the load generator has, fewer than the messages of a window: the channels are full after the first round. */
+/** So few that all are full after the round that does not count. */
 const channels = 8;
 
 const ttlMs = 300_000;
