@@ -59,8 +59,9 @@ try {
 async function sample(pid: number, start: number, pace: Pace, rows: Row[]): Promise<void> {
   const titles = names.map((name) => measures[name].title);
   console.log(line("seconds", "ops/s", "slowest", ...titles));
-  for (let due = start + sampleEveryMs, done = 0; !pace.isOver; due += sampleEveryMs) {
+  for (let due = start + sampleEveryMs, done = 0; ; due += sampleEveryMs) {
     await Bun.sleep(due - performance.now());
+    if (pace.isOver) break;
     const perSecond = ((pace.done - done) / sampleEveryMs) * 1_000;
     done = pace.done;
     const atMs = performance.now() - start;
