@@ -2,17 +2,12 @@
 
 import { useLayoutEffect, useState } from "hono/jsx/dom";
 import { asFault } from "../../src/contract/faults.ts";
-import type {
-  InputOf,
-  OperationName,
-  OutputOf,
-  StreamName,
-} from "../../src/contract/operations.ts";
+import type { InputOf, OutputOf, ValueName } from "../../src/contract/operations.ts";
 import { call } from "../daemon.ts";
 
 export type Answer<T> = { value?: T; failure?: string };
 
-export function useAsked<N extends Exclude<OperationName, StreamName>>(
+export function useAsked<N extends ValueName>(
   name: N,
   input: InputOf<N>,
   version: unknown = "",

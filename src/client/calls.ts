@@ -9,7 +9,7 @@ import {
   type Operation,
   type OperationName,
   type OutputOf,
-  type StreamName,
+  type ValueName,
 } from "../contract/operations.ts";
 import { connectionFault, readAnswer, type Target } from "./failures.ts";
 
@@ -33,7 +33,7 @@ export type CallOptions = {
 };
 
 /** Asks for an operation. Throws the fault that the daemon answered, `Unreachable` where there is none. */
-export type Call = <N extends Exclude<OperationName, StreamName>>(
+export type Call = <N extends ValueName>(
   name: N,
   input: InputOf<N>,
   options?: CallOptions,

@@ -5,18 +5,27 @@ import type { Agent, Claimed, Lock, Webhook } from "./entities.ts";
 import * as duration from "./duration.ts";
 
 /** Why a claim ended. What the daemon ended by itself is logged as `cleanup`, with this as the reason. */
-export type ReleaseReason =
-  "released" | "expired" | "pid_died" | "stopped" | "agent_unregistered" | "agent_stale";
+export const releaseReasons = [
+  "released",
+  "expired",
+  "pid_died",
+  "stopped",
+  "agent_unregistered",
+  "agent_stale",
+] as const;
+export type ReleaseReason = (typeof releaseReasons)[number];
 
 /** Why a lock was freed; `caller_gone`: whoever waited for it had gone when it was granted. */
-export type UnlockReason =
-  | "released"
-  | "forced"
-  | "expired"
-  | "pid_died"
-  | "agent_unregistered"
-  | "agent_stale"
-  | "caller_gone";
+export const unlockReasons = [
+  "released",
+  "forced",
+  "expired",
+  "pid_died",
+  "agent_unregistered",
+  "agent_stale",
+  "caller_gone",
+] as const;
+export type UnlockReason = (typeof unlockReasons)[number];
 
 /** What each event carries beside its target, actor and instant. */
 export type EventData = {

@@ -44,28 +44,27 @@ export type Operation<S extends Shape = Shape, A = any> = {
   group: string;
   summary: string;
   input: S;
-  /** The answer; of a stream, what the data of one of its events is. */
+  /** The answer; of a stream of server-sent events, what the data of one of them is. */
   output: Field<A>;
-  /** Answers with a stream of server-sent events rather than with one value. */
-  isStream: boolean;
+  answersIn: "json" | "events" | "text";
   /** Answered on the Unix socket alone: what is run on this machine is told by this user, and by nobody else. */
   isLocal: boolean;
 };
 
 /** A row whose fields are made when they are first asked for: a command loads the table and needs one row of it. */
 function operation<S extends Shape, A>(
-  row: Omit<Operation<S, A>, "input" | "output" | "isStream" | "isLocal"> & {
+  row: Omit<Operation<S, A>, "input" | "output" | "answersIn" | "isLocal"> & {
     input: () => S;
     output: () => Field<A>;
-    isStream?: true;
+    answersIn?: "events" | "text";
     isLocal?: true;
   },
 ): Operation<S, A> {
-  const { input, output, isStream = false, isLocal = false, ...words } = row;
+  const { input, output, answersIn = "json", isLocal = false, ...words } = row;
   let [fields, answer]: [S?, Field<A>?] = [];
   return {
     ...words,
-    isStream,
+    answersIn,
     isLocal,
     get input() {
       return (fields ??= input());
@@ -242,7 +241,7 @@ export const operations = {
     path: "/events",
     group: "Health & Status",
     summary: "Stream what happens: a snapshot, then each event; resumes by id",
-    isStream: true,
+    answersIn: "events",
     input: () => ({
       after: optional(described(count, "Go on after this id instead of with a snapshot")),
       event: optional(entities.eventPattern),
@@ -579,7 +578,7 @@ export const operations = {
     path: "/subscribe/:channel{[^]+}",
     group: "Messages",
     summary: "Subscribe to a channel or pattern; resumes by id",
-    isStream: true,
+    answersIn: "events",
     input: () => ({
       channel: described(channelPattern, "A channel, or a pattern"),
       after: optional(after),
@@ -779,6 +778,9 @@ export function standsInLine({ wait, timeout }: InputOf<"lock">): boolean {
 
 /** The operations that answer with a stream. */
 export type StreamName = "events" | "subscribe";
+
+/** The operations that answer with a value, as JSON. */
+export type ValueName = Exclude<OperationName, StreamName>;
 
 /** `:id` or `:name{[^]+}` in a route. */
 const placeholder = /:(\w+)(?:\{([^}]+)\})?/g;

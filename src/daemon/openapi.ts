@@ -19,7 +19,7 @@ export function openapi(version: string): Record<string, unknown> {
 }
 
 function describe(name: string, operation: Operation) {
-  const { method, path, group, summary, input, output, isStream } = operation;
+  const { method, path, group, summary, input, output, answersIn } = operation;
   const inPath = pathFields(path);
   const others = Object.entries(input).filter(([field]) => !inPath.includes(field));
   const takesBody = method === "POST" || method === "PUT";
@@ -36,13 +36,22 @@ function describe(name: string, operation: Operation) {
     responses: {
       200: {
         description: output.summary,
-        content: isStream
-          ? { "text/event-stream": { schema: { type: "string", description: dataOf(output) } } }
-          : { "application/json": { schema: output.schema() } },
+        content: contentOf(output, answersIn),
       },
       default: { $ref: "#/components/responses/Fault" },
     },
   };
+}
+
+function contentOf(output: Field<unknown>, answersIn: Operation["answersIn"]) {
+  switch (answersIn) {
+    case "json":
+      return { "application/json": { schema: output.schema() } };
+    case "text":
+      return { "text/plain": { schema: output.schema() } };
+    case "events":
+      return { "text/event-stream": { schema: { type: "string", description: dataOf(output) } } };
+  }
 }
 
 /** OpenAPI 3.1 has no words for a stream of events, so its data is described by a sentence. */

@@ -48,10 +48,10 @@ export function createApp(daemon: Daemon): Hono<RequestEnv> {
     });
   }
   for (const name of Object.keys(operations) as OperationName[]) {
-    const { method, path, isStream } = operations[name];
+    const { method, path, answersIn } = operations[name];
     app.on(method, path, (c) => {
       // Asked for its headers alone, a stream would stay open with nobody to read it.
-      if (isStream && c.req.method === "HEAD") return reply(daemon, {}, 200);
+      if (answersIn === "events" && c.req.method === "HEAD") return reply(daemon, {}, 200);
       return answer(daemon, name, c);
     });
   }
@@ -112,11 +112,11 @@ function notLocal({ world }: Daemon): Fault {
 /** Whoever does something, or listens, is there. What an agent does to itself as an agent notes that on its own. */
 function hear(
   { world }: Daemon,
-  { method, path, isStream }: Operation,
+  { method, path, answersIn }: Operation,
   input: Record<string, unknown>,
   { agent }: Caller,
 ): void {
-  const isSign = method !== "GET" || isStream;
+  const isSign = method !== "GET" || answersIn === "events";
   const isOnItself = path.startsWith("/agents/") && input["id"] === agent;
   if (agent !== undefined && isSign && !isOnItself) agents.hear(world, agent);
 }
