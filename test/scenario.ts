@@ -10,6 +10,7 @@ import { createCourier } from "../src/daemon/courier.ts";
 import { createFeeds } from "../src/daemon/feeds.ts";
 import { createLive } from "../src/daemon/live.ts";
 import { createLog } from "../src/daemon/log.ts";
+import { createMetrics } from "../src/daemon/metrics/metrics.ts";
 import { createPresence } from "../src/daemon/presence.ts";
 import { createRoom } from "../src/daemon/room.ts";
 import type { Send } from "../src/daemon/sending.ts";
@@ -45,7 +46,9 @@ export function makeSide(world: TestWorld = makeWorld(), transport: "socket" | "
   };
   const feeds = createFeeds(world);
   const report = (error: unknown) => void world.reported.push(error);
-  const courier = createCourier(world, (...delivery) => post.send(...delivery), report);
+  const metrics = createMetrics(world);
+  const send: Send = (...delivery) => post.send(...delivery);
+  const courier = createCourier(world, send, report, metrics.onSettled);
   const live = createLive({ world, feeds, courier }, report);
   world.journal.watch({ landed: live.touch, undone: live.touch });
   const daemon: Daemon = {
@@ -62,13 +65,14 @@ export function makeSide(world: TestWorld = makeWorld(), transport: "socket" | "
       (agent) => agents.hear(world, agent),
       (agent) => agents.noteEnd(world, agent),
     ),
-    streams: createStreams(report),
+    streams: createStreams(report, metrics.onSlow),
     feeds,
     live,
     courier,
     checkTarget: async () => {},
     access: createAccess(world.config.token, world.clock.now),
     room: createRoom(),
+    metrics,
     stopping: stopping.signal,
     stop: (reason) => void stops.push(reason),
     stopped: Promise.resolve(),
@@ -88,7 +92,7 @@ export function makeSide(world: TestWorld = makeWorld(), transport: "socket" | "
     return app.request(
       path,
       { method, headers: { ...host, ...headers }, ...(body !== undefined && { body: text }) },
-      env,
+      { ...env },
     );
   }
 

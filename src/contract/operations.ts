@@ -248,6 +248,21 @@ export const operations = {
     }),
     output: () => entities.activityEntry,
   }),
+  metrics: operation({
+    method: "GET",
+    path: "/metrics",
+    group: "Health & Status",
+    summary: "What is counted and measured, as text for Prometheus",
+    answersIn: "text",
+    input: () => ({}),
+    output: () =>
+      text({
+        summary: "Prometheus text, version 0.0.4",
+        max: 2 ** 20,
+        pattern: "^[^\\0]*$",
+        expects: "lines of text",
+      }),
+  }),
   browserKey: operation({
     method: "POST",
     path: "/keys",
@@ -780,7 +795,7 @@ export function standsInLine({ wait, timeout }: InputOf<"lock">): boolean {
 export type StreamName = "events" | "subscribe";
 
 /** The operations that answer with a value, as JSON. */
-export type ValueName = Exclude<OperationName, StreamName>;
+export type ValueName = Exclude<OperationName, StreamName | "metrics">;
 
 /** `:id` or `:name{[^]+}` in a route. */
 const placeholder = /:(\w+)(?:\{([^}]+)\})?/g;

@@ -9,10 +9,11 @@ import { isLoopback, isWildcard } from "../contract/loopback.ts";
 import { anotherPort } from "../contract/range.ts";
 import { reasonOf } from "../system/paths.ts";
 import { listenersOn, usersOn } from "../system/sockets.ts";
+import type { RouteMeter } from "./metrics/requests.ts";
 
-/** How a request reached us. */
+/** How a request reached us, and what is noted of it for whoever counts it. */
 export type RequestEnv = {
-  Bindings:
+  Bindings: { route?: RouteMeter; isHeld?: true } & (
     | { transport: "socket" }
     | {
         transport: "tcp";
@@ -22,7 +23,8 @@ export type RequestEnv = {
         isLoopback: boolean;
         /** Lets the connection be quiet for as long as it takes. */
         hold: () => void;
-      };
+      }
+  );
 };
 
 /** What an operation that waits must know of its request. */

@@ -23,8 +23,15 @@ export type Courier = {
   stop(withinMs: number): Promise<void>;
 };
 
-/** `report` is told of what fails where nobody waits for it. */
-export function createCourier(world: World, send: Send, report: (error: unknown) => void): Courier {
+/**
+ * `report` is told of what fails where nobody waits for it, `onSettled` what came of each attempt once that is stored.
+ */
+export function createCourier(
+  world: World,
+  send: Send,
+  report: (error: unknown) => void,
+  onSettled: (delivery: Delivery) => void = () => {},
+): Courier {
   /** The webhooks that are being served, until each has nothing to do. */
   const working = new Map<string, Promise<void>>();
   /** Those that wait for a while, because their last attempt failed. */
@@ -98,9 +105,10 @@ export function createCourier(world: World, send: Send, report: (error: unknown)
     if (isStopped && outcome.error !== null) return false; // It counts for nothing that we have cut it off.
     if (!webhooks.findRow(world, id)) return false;
     unsettled.set(delivery.id, outcome);
-    settle(delivery, outcome);
+    const settled = settle(delivery, outcome);
     await world.journal.landed();
     unsettled.delete(delivery.id);
+    onSettled(settled);
     return outcome.error === null;
   }
 

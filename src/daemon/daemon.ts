@@ -24,6 +24,7 @@ import { createCourier, type Courier } from "./courier.ts";
 import { createFeeds, type Feeds } from "./feeds.ts";
 import { createLive, type LiveFeed } from "./live.ts";
 import { createLog, type Log } from "./log.ts";
+import { createMetrics, type Metrics } from "./metrics/metrics.ts";
 import { createPresence, type Presence } from "./presence.ts";
 import { createProbe } from "./probe.ts";
 import { createReaper, pruneEveryMs, reapEveryMs, type Reaper } from "./reaper.ts";
@@ -53,6 +54,7 @@ export type Daemon = {
   courier: Courier;
   access: Access;
   room: Room;
+  metrics: Metrics;
   /** Throws where a webhook may not go to a URL. */
   checkTarget(url: string): Promise<void>;
   feeds: Feeds;
@@ -132,8 +134,10 @@ async function open(config: Config, log: Log, undo: (() => unknown)[]): Promise<
     ownPorts: new Set(daemon.port === undefined ? [] : [daemon.port]),
     resolve: resolveAll,
   });
+  const metrics = createMetrics(world);
   const feeds = createFeeds(world);
-  const courier = createCourier(world, createSend(targetRules, clock.now), log.failure);
+  const send = createSend(targetRules, clock.now);
+  const courier = createCourier(world, send, log.failure, metrics.onSettled);
   const live = createLive({ world, feeds, courier }, log.failure);
   world.journal.watch({ landed: live.touch, undone: live.touch });
   let stopTimers = () => {};
@@ -148,9 +152,10 @@ async function open(config: Config, log: Log, undo: (() => unknown)[]): Promise<
     catchUp: reaper.catchUp,
     alarm: createAlarm(world, reaper.catchUp, log.failure),
     presence,
-    streams: createStreams(log.failure),
+    streams: createStreams(log.failure, metrics.onSlow),
     courier,
     room: createRoom(),
+    metrics,
     access: createAccess(config.token, clock.now),
     checkTarget: (url) => checkTarget(url, targetRules()),
     feeds,

@@ -22,6 +22,8 @@ import type { Caller } from "../world.ts";
 import type { Daemon } from "./daemon.ts";
 import * as feeds from "./feeds.ts";
 import * as launching from "./launching.ts";
+import { write } from "./metrics/exposition.ts";
+import { families } from "./metrics/readings.ts";
 import { openapi } from "./openapi.ts";
 import { releaseAll } from "./reaper.ts";
 import type { HeldRequest } from "./address.ts";
@@ -48,6 +50,7 @@ export const handlers: { [N in OperationName]: Handler<N> } = {
   version,
   activity: ({ world }, input) => activity.list(world, input),
   events: (daemon, input, _, request) => feeds.events(daemon, input, request),
+  metrics: (daemon) => write(families(daemon)),
   browserKey: ({ access }) => access.makeKey(),
   openapi: ({ build }) => openapi(build.version),
   shutdown: (daemon) => {
@@ -71,7 +74,7 @@ export const handlers: { [N in OperationName]: Handler<N> } = {
 
   lock: (daemon, input, caller, request) =>
     standsInLine(input)
-      ? untilAcquired(daemon, input, caller, request)
+      ? daemon.metrics.waitForLock(() => untilAcquired(daemon, input, caller, request))
       : acquireNow(daemon, input, caller, request),
   extendLock: ({ world }, input, caller) => locks.extend(world, input, caller),
   unlock: ({ world }, input, caller) => {

@@ -18,6 +18,7 @@ export function createRoom() {
   let held = 0;
   const remotely = new Map<string, number>();
   return {
+    count: () => held,
     /**
      * Counts a request, by its address where that is beyond loopback, until the function that comes back is called.
      * Throws `limit_reached` where there is no room.

@@ -24,14 +24,19 @@ import { assetFor } from "./assets.ts";
 import type { Daemon } from "./daemon.ts";
 import { guard } from "./guard.ts";
 import { handlers } from "./handlers.ts";
+import { contentType } from "./metrics/exposition.ts";
 
 type RequestContext = Context<RequestEnv>;
 
 export function createApp(daemon: Daemon): Hono<RequestEnv> {
   const app = new Hono<RequestEnv>({ getPath: pathOf });
+  const { requests } = daemon.metrics;
+  app.use(requests.middleware);
   app.use(guard(daemon.world.config, daemon.access));
+  const enterMeter = requests.route("GET", enterPath);
   // A browser follows this once: what is in the address bar afterwards opens nothing.
   app.get(enterPath, (c) => {
+    c.env.route = enterMeter;
     // Whoever only looks where the link leads does not use it up.
     if (c.req.method === "HEAD") return reply(daemon, {}, 200);
     const cookie = daemon.access.enter(c.req.query("key") ?? "");
@@ -39,7 +44,9 @@ export function createApp(daemon: Daemon): Hono<RequestEnv> {
     return new Response(null, { status: 303, headers });
   });
   for (const path of [pagePath, `${assetsPath}*`]) {
+    const meter = requests.route("GET", path);
     app.get(path, (c) => {
+      c.env.route = meter;
       const asset = assetFor(c.req.path, c.req.raw.headers);
       if (!asset) return c.notFound();
       for (const name of [headers.build, headers.settings])
@@ -49,7 +56,9 @@ export function createApp(daemon: Daemon): Hono<RequestEnv> {
   }
   for (const name of Object.keys(operations) as OperationName[]) {
     const { method, path, answersIn } = operations[name];
+    const meter = requests.route(method, path);
     app.on(method, path, (c) => {
+      c.env.route = meter;
       // Asked for its headers alone, a stream would stay open with nobody to read it.
       if (answersIn === "events" && c.req.method === "HEAD") return reply(daemon, {}, 200);
       return answer(daemon, name, c);
@@ -91,8 +100,7 @@ async function answer(daemon: Daemon, name: OperationName, c: RequestContext): P
     // Asked for at once: when somebody else's work has failed the turn, its promise is the one that says so. An
     // operation that waits sees to that itself, for the turn in which it ends.
     stored = result instanceof Promise ? Promise.resolve() : daemon.world.journal.landed();
-    const answer = await result;
-    response = answer instanceof Response ? answer : reply(daemon, answer, 200);
+    response = replyIn(daemon, operation.answersIn, await result);
     return response;
   } finally {
     // Also before a refusal leaves: it may rest on a change of this turn that is not stored yet.
@@ -131,6 +139,7 @@ function heldRequest(daemon: Daemon, { agent }: Caller, c: RequestContext): Held
       return id === undefined ? undefined : checkText(lastEventId, id, "Last-Event-ID");
     },
     hold() {
+      c.env.isHeld = true;
       const remote =
         c.env.transport === "tcp" && !c.env.isLoopback ? c.env.remoteAddress : undefined;
       const leave = daemon.room.enter(remote, c.env.transport === "socket");
@@ -153,6 +162,14 @@ const lastEventId = operations.subscribe.input.after;
 
 function reply(daemon: Daemon, body: unknown, status: number): Response {
   return new Response(JSON.stringify(body) + "\n", { status, headers: daemon.answerHeaders });
+}
+
+/** A stream comes as the response that it is. */
+function replyIn(daemon: Daemon, kind: Operation["answersIn"], answer: unknown): Response {
+  if (answer instanceof Response) return answer;
+  if (kind !== "text") return reply(daemon, answer, 200);
+  const headers = { ...daemon.answerHeaders, "Content-Type": contentType };
+  return new Response(answer as string, { headers });
 }
 
 function refusal(daemon: Daemon, fault: Fault): Response {

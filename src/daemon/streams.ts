@@ -64,16 +64,20 @@ const retryFrame = encoder.encode(`retry: ${retryMs}\n\n`);
 
 export type Streams = ReturnType<typeof createStreams>;
 
-/** All open streams. `report` is told of what fails where nobody waits for it. */
-export function createStreams(report: (error: unknown) => void) {
+/**
+ * All open streams. `report` is told of what fails where nobody waits for it, `onSlow` of each stream that is cut off from
+ * what is new because its reader is slow.
+ */
+export function createStreams(report: (error: unknown) => void, onSlow: () => void = () => {}) {
   const streams = new Set<Stream>();
   return {
     count: () => streams.size,
     open(source: Source): Stream {
-      const stream = createStream(source, report, () => {
+      const onEnd = () => {
         if (!streams.delete(stream)) return;
         attempt(source.onEnd, report);
-      });
+      };
+      const stream = createStream(source, report, { onSlow, onEnd });
       streams.add(stream);
       return stream;
     },
@@ -86,7 +90,11 @@ export function createStreams(report: (error: unknown) => void) {
   };
 }
 
-function createStream(source: Source, report: (error: unknown) => void, onEnd: () => void): Stream {
+function createStream(
+  source: Source,
+  report: (error: unknown) => void,
+  { onSlow, onEnd }: { onSlow: () => void; onEnd: () => void },
+): Stream {
   let cursor = source.after;
   let isCurrent = false;
   let isReading = false;
@@ -140,7 +148,9 @@ function createStream(source: Source, report: (error: unknown) => void, onEnd: (
     push(id, frame) {
       // What it has read by itself meanwhile is not told twice.
       if (!isCurrent || id <= cursor) return;
-      isCurrent = hasRoom() && frame !== undefined;
+      const isKeepingUp = hasRoom();
+      isCurrent = isKeepingUp && frame !== undefined;
+      if (!isKeepingUp) onSlow();
       if (!isCurrent) return catchUp();
       controller.enqueue(frame);
       cursor = id;
@@ -149,6 +159,7 @@ function createStream(source: Source, report: (error: unknown) => void, onEnd: (
       if (!isCurrent) return;
       isCurrent = hasRoom();
       if (isCurrent) controller.enqueue(frame);
+      else onSlow();
     },
     beat() {
       if (hasRoom()) controller.enqueue(heartbeatFrame);
@@ -205,6 +216,8 @@ export function createAudience() {
       for (const { isMatch, streams } of groups.values()) if (isMatch(name)) count += streams.size;
       return count;
     },
+    /** How many streams there are, of all groups. */
+    size: () => [...groups.values()].reduce((sum, { streams }) => sum + streams.size, 0),
     /** The names, without a pattern, that somebody wants. */
     names: () => [...groups.keys()].filter((pattern) => !isPattern(pattern)),
   };

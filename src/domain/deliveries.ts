@@ -142,6 +142,12 @@ export function next(world: World, id: string): Row | undefined {
   return (row as Row | null) ?? undefined;
 }
 
+/** How many wait to be sent, to all webhooks. */
+export function countPending(world: World): number {
+  const row = world.db.query("SELECT count(*) AS n FROM deliveries WHERE status = 'pending'").get();
+  return (row as { n: number }).n;
+}
+
 /** Writes down what an attempt came to; `retryAt` is when it is tried again, `null` where that is over. */
 export function settle(
   world: World,

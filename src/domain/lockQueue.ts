@@ -59,6 +59,11 @@ export function list(world: World): Waiting[] {
   }));
 }
 
+/** How many wait, in all lines. */
+export function count(world: World): number {
+  return [...world.lockQueue.values()].reduce((sum, line) => sum + line.length, 0);
+}
+
 /** Leaves the line; does nothing where it was served before. */
 export function leave(world: World, waiter: Waiter): void {
   const line = world.lockQueue.get(waiter.input.name) ?? [];

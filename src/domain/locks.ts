@@ -117,6 +117,12 @@ export function count(world: World): number {
   ).n;
 }
 
+/** The locks that are held, by fence, and since when. */
+export function acquisitions(world: World): Map<number, number> {
+  const rows = world.db.query("SELECT fence, acquired_at FROM locks").values();
+  return new Map(rows as [number, number][]);
+}
+
 /** Frees the locks whose time is over. Whoever looks at locks has this done first, however late the reaper runs. */
 export function freeLapsed(world: World): void {
   const rows = world.db.query(`${select} WHERE expires_at <= ?`).all(world.clock.now()) as Row[];

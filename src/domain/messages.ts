@@ -168,6 +168,12 @@ export function listChannels(world: World, pattern = "*"): Omit<Channel, "subscr
   return rows.filter(({ channel }) => isMatch(channel));
 }
 
+/** How many messages are kept, of all channels. */
+export function count(world: World): number {
+  const row = world.db.query("SELECT coalesce(sum(count), 0) AS n FROM channels").get();
+  return (row as { n: number }).n;
+}
+
 /** Deletes the messages whose own time is over. */
 export function removeExpired(world: World): void {
   const now = world.clock.now();

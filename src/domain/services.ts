@@ -8,6 +8,7 @@ import {
   type Moved,
   type PortReport,
   type Service,
+  type ServiceStatus,
 } from "../contract/entities.ts";
 import { Fault } from "../contract/faults.ts";
 import type { InputOf } from "../contract/operations.ts";
@@ -150,6 +151,37 @@ export function count(world: World): number {
       n: number;
     }
   ).n;
+}
+
+/** How many there are of each status. Only where something listens is there more to see than what is stored. */
+export function countByStatus(world: World): Record<ServiceStatus, number> {
+  const counts = world.db
+    .query(
+      `SELECT 0 AS running, count(*) - count(seen_at) AS assigned, count(seen_at) AS stopped
+       FROM services WHERE ${isLive}`,
+    )
+    .get(world.clock.now()) as Record<ServiceStatus, number>;
+  for (const port of world.probe.listening()) {
+    for (const row of live(world, "port = ?", port)) {
+      if (listeners.view(world, row).status !== "running") continue;
+      counts[row.seenAt === null ? "assigned" : "stopped"]--;
+      counts.running++;
+    }
+  }
+  return counts;
+}
+
+/** How many ports of the range can be claimed, as far as that can be seen without trying each. */
+export function countPortsLeft(world: World): number {
+  const { start, end } = world.config.range;
+  const held = world.db
+    .query(`SELECT port FROM services WHERE ${isLive} AND port BETWEEN ? AND ?`)
+    .values(world.clock.now(), start, end) as [number][];
+  const taken = new Set([...held.flat(), ...world.probe.listening()]);
+  let left = 0;
+  for (let port = start; port <= end; port++)
+    if (!taken.has(port) && ports.refusal(world, port) === null) left++;
+  return left;
 }
 
 function begin(world: World, input: InputOf<"claim">, caller: Caller): Claimed {

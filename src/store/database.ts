@@ -56,6 +56,13 @@ function openAsIs(file: string): Database {
   }
 }
 
+/** The size in bytes of what is in the database, whether it has reached its file yet or not. */
+export function sizeOf(db: Database): number {
+  const { page_count: pages } = db.query("PRAGMA page_count").get() as { page_count: number };
+  const { page_size: bytes } = db.query("PRAGMA page_size").get() as { page_size: number };
+  return pages * bytes;
+}
+
 /** Greater than these an `application_id` would be negative. */
 const maxState = 2 ** 31 - 1;
 

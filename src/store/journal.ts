@@ -19,7 +19,8 @@ export type Clock = {
 /** One thing that happened, as stored. */
 export type Entry = ActivityEntry;
 export type Listener = (entry: Entry) => void;
-type Watcher = { landed: () => void; undone: () => void };
+/** `landed` hears how long the database took to store it. */
+type Watcher = { landed: (tookMs: number) => void; undone: () => void };
 
 /** Work that ends before it returns: a promise would go on after its transaction has closed, so it has no type here. */
 type Synchronous<T> = T extends PromiseLike<unknown> ? never : T;
@@ -110,6 +111,7 @@ export function createJournal(db: Database, clock: Clock, report: (error: unknow
     const mine = group;
     if (!mine) return;
     if (depth > 0) throw new Error("flushed inside a commit");
+    const start = performance.now();
     try {
       land!.run();
     } catch (error) {
@@ -118,10 +120,11 @@ export function createJournal(db: Database, clock: Clock, report: (error: unknow
       fail(reason);
       throw reason;
     }
+    const tookMs = performance.now() - start;
     group = undefined;
     landedId = lastId;
     mine.landed.resolve();
-    for (const { landed } of watchers) landed();
+    for (const { landed } of watchers) landed(tookMs);
     const isTelling = untold.length > 0;
     for (const entry of mine.entries) untold.push(entry);
     if (!isTelling) tellAll();

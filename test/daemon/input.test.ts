@@ -406,7 +406,8 @@ function sideThatTells() {
       for (const name of Object.keys(operations) as OperationName[]) {
         spyOn(handlers, name).mockImplementation(((_: unknown, input: unknown) => {
           inputs.push(input);
-          return { answeredBy: name };
+          const answer = { answeredBy: name };
+          return operations[name].answersIn === "text" ? JSON.stringify(answer) : answer;
         }) as never);
       }
       return await (await side.request(request)).json();

@@ -9,6 +9,7 @@ import { settings } from "../../src/config.ts";
 import { events } from "../../src/contract/events.ts";
 import { faults } from "../../src/contract/faults.ts";
 import type { Field } from "../../src/contract/fields.ts";
+import { metrics, type Metric } from "../../src/contract/metrics.ts";
 import { fillPath, operations, pathFields, type Operation } from "../../src/contract/operations.ts";
 
 const tables: Record<string, () => string> = {
@@ -66,6 +67,16 @@ const tables: Record<string, () => string> = {
         summary,
       ]),
     ),
+  metrics: () =>
+    markdown(
+      ["Metric", "Type", "Labels", "Meaning"],
+      Object.entries<Metric>(metrics).map(([name, { type, labels, help }]) => [
+        code(name),
+        type,
+        Object.entries(labels).map(labelText).join("; "),
+        help,
+      ]),
+    ),
   settings: () =>
     markdown(
       ["Variable", "Default", "Description"],
@@ -78,6 +89,12 @@ const tables: Record<string, () => string> = {
       ),
     ),
 };
+
+/** A label, with its values where they are few enough to be read. */
+function labelText([name, values]: [string, readonly string[]]): string {
+  const isShown = values.length > 0 && values.length < 10;
+  return isShown ? `${code(name)}: ${values.join(", ")}` : code(name);
+}
 
 function markdown(header: string[], rows: string[][]): string {
   const line = (cells: string[]) =>
