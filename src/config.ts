@@ -85,6 +85,21 @@ function allow(to: { hosts: Set<string>; addresses: net.BlockList }, entry: stri
   return true;
 }
 
+/** Where something is sent by UDP: a name or an address, and a port. */
+export type UdpTarget = { host: string; port: number };
+
+const udpTarget: Field<UdpTarget> = {
+  ...text({ summary: "A host and a port", max: 260 }),
+  expects: "a host and a port, such as localhost:8125 or [::1]:8125",
+  accept(value) {
+    const [, six, name, digits = ""] =
+      /^(?:\[([^\]]+)\]|([\w.-]+)):(\d{1,5})$/.exec(String(value)) ?? [];
+    const port = tcpPort.accept(tcpPort.read(digits), "");
+    const host = six === undefined ? name : nodeNet().isIPv6(six) ? six : undefined;
+    return host === undefined || port === undefined ? undefined : { host, port };
+  },
+};
+
 const anyText = text({ summary: "", max: 4096 });
 
 /** From what must be seen to what is good to know. */
@@ -173,6 +188,10 @@ export const settings = {
     summary: "Hosts and networks that webhooks may go to though they are not public",
     field: webhookAllow,
   },
+  PORT_DADDY_STATSD: {
+    summary: "Host and port that metrics are sent to, as StatsD over UDP",
+    field: udpTarget,
+  },
   PORT_DADDY_LOG_LEVEL: {
     summary: "How much the daemon writes to its log: error, warn or info",
     byDefault: "info",
@@ -209,6 +228,7 @@ export type Config = {
   activityRetention: { ms: number; rows: number };
   messageRetention: { ms: number; rows: number };
   webhookAllow: WebhookAllow | undefined;
+  statsd: UdpTarget | undefined;
   logLevel: LogLevel;
   desktop: Desktop;
   /** The settings that were set by somebody, rather than by default. */
@@ -267,6 +287,7 @@ export function readConfig(env: Environment = process.env): Config {
     activityRetention: read("PORT_DADDY_ACTIVITY_RETENTION")!,
     messageRetention: read("PORT_DADDY_MESSAGE_RETENTION")!,
     webhookAllow: read("PORT_DADDY_WEBHOOK_ALLOW"),
+    statsd: read("PORT_DADDY_STATSD"),
     logLevel: read("PORT_DADDY_LOG_LEVEL")!,
     desktop: desktopOf(env),
     explicit,

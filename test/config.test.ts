@@ -38,6 +38,7 @@ const defaults = {
   graceMs: 30_000,
   activityRetention: { ms: 30 * 86_400_000, rows: 100_000 },
   webhookAllow: undefined,
+  statsd: undefined,
   messageRetention: { ms: 7 * 86_400_000, rows: 1000 },
   logLevel: "info",
   desktop: { browser: undefined, display: undefined, isSsh: false, isWsl: false },
@@ -64,6 +65,8 @@ test.each([
   ["PORT_DADDY_NO_AUTOSTART", "1", { autostart: false }],
   ["PORT_DADDY_NO_AUTOSTART", "0", { autostart: true }],
   ["PORT_DADDY_ACTIVITY_RETENTION", "1h30m,5", { activityRetention: { ms: 5_400_000, rows: 5 } }],
+  ["PORT_DADDY_STATSD", "stats_d.lan:8125", { statsd: { host: "stats_d.lan", port: 8125 } }],
+  ["PORT_DADDY_STATSD", "[::1]:1", { statsd: { host: "::1", port: 1 } }],
   ["PORT_DADDY_LOG_LEVEL", "warn", { logLevel: "warn" }],
 ])("%s=%s is in force, and known to be somebody's wish", (name, value, expected) => {
   const config = readConfig({ [name]: value });
@@ -92,6 +95,13 @@ test.each([
   ["PORT_DADDY_ACTIVITY_RETENTION", "30,100"],
   ["PORT_DADDY_ACTIVITY_RETENTION", "30d,0"],
   ["PORT_DADDY_ACTIVITY_RETENTION", "30d,5,6"],
+  ["PORT_DADDY_STATSD", "localhost"],
+  ["PORT_DADDY_STATSD", "localhost:0"],
+  ["PORT_DADDY_STATSD", "localhost:65536"],
+  ["PORT_DADDY_STATSD", "::1:8125"],
+  ["PORT_DADDY_STATSD", "[localhost]:8125"],
+  ["PORT_DADDY_STATSD", "udp://localhost:8125"],
+  ["PORT_DADDY_STATSD", "a b:8125"],
   ["PORT_DADDY_LOG_LEVEL", "loud"],
   ["PORT_DADDY_HOME", "/tmp/\x1b[2J"],
 ])("%s=%j is refused by the name of the variable", (name, value) => {

@@ -65,7 +65,7 @@ export function makeSide(world: TestWorld = makeWorld(), transport: "socket" | "
       (agent) => agents.hear(world, agent),
       (agent) => agents.noteEnd(world, agent),
     ),
-    streams: createStreams(report, metrics.onSlow),
+    streams: createStreams(report, metrics.streams),
     feeds,
     live,
     courier,

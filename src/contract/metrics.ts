@@ -1,5 +1,5 @@
-// What is counted and measured: one row a metric, under the name that Prometheus has it by. `GET /metrics` and the
-// README's table come from here. Names and units are as https://prometheus.io/docs/practices/naming/
+// What is counted and measured: one row a metric, under the name that Prometheus has it by. `GET /metrics`, what is sent
+// to StatsD and the README's table come from here. Names and units are as https://prometheus.io/docs/practices/naming/
 // wants them; no label ever holds what somebody made up, so that there are only so many series.
 
 import { agentStatuses, serviceStatuses } from "./entities.ts";

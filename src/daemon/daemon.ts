@@ -25,6 +25,8 @@ import { createFeeds, type Feeds } from "./feeds.ts";
 import { createLive, type LiveFeed } from "./live.ts";
 import { createLog, type Log } from "./log.ts";
 import { createMetrics, type Metrics } from "./metrics/metrics.ts";
+import { families } from "./metrics/readings.ts";
+import { createSender, sendEveryMs, type Sender } from "./metrics/sender.ts";
 import { createPresence, type Presence } from "./presence.ts";
 import { createProbe } from "./probe.ts";
 import { createReaper, pruneEveryMs, reapEveryMs, type Reaper } from "./reaper.ts";
@@ -140,6 +142,8 @@ async function open(config: Config, log: Log, undo: (() => unknown)[]): Promise<
   const courier = createCourier(world, send, log.failure, metrics.onSettled);
   const live = createLive({ world, feeds, courier }, log.failure);
   world.journal.watch({ landed: live.touch, undone: live.touch });
+  const sender =
+    config.statsd && createSender(config.statsd, metrics.meters, () => families(daemon), log.warn);
   let stopTimers = () => {};
   const daemon: Daemon = {
     world,
@@ -152,7 +156,7 @@ async function open(config: Config, log: Log, undo: (() => unknown)[]): Promise<
     catchUp: reaper.catchUp,
     alarm: createAlarm(world, reaper.catchUp, log.failure),
     presence,
-    streams: createStreams(log.failure, metrics.onSlow),
+    streams: createStreams(log.failure, metrics.streams),
     courier,
     room: createRoom(),
     metrics,
@@ -167,7 +171,7 @@ async function open(config: Config, log: Log, undo: (() => unknown)[]): Promise<
       stopping.abort();
       stopTimers();
       daemon.alarm.clear();
-      void close(daemon, [...overTcp, socket], held).then(setStopped);
+      void close(daemon, [...overTcp, socket], held, sender).then(setStopped);
     },
     stopped,
   };
@@ -192,7 +196,7 @@ async function open(config: Config, log: Log, undo: (() => unknown)[]): Promise<
   const isInPlace = () => held.isInPlace() && inodeOf(file) === inode;
   daemon.courier.start();
   pruneAsItGrows(world, stopping.signal, log.failure);
-  stopTimers = startTimers(daemon, reaper, () => keepPlace(daemon, isInPlace, socket));
+  stopTimers = startTimers(daemon, reaper, () => keepPlace(daemon, isInPlace, socket), sender);
   log.info(
     `port-daddy ${build.version} (${build.codeHash}) started, pid ${process.pid}, state ${config.home}`,
   );
@@ -206,6 +210,7 @@ async function close(
   { world, build, log, startedAt, streams, courier }: Daemon,
   servers: { stop(isAbrupt?: boolean): Promise<void> }[],
   held: Lock,
+  sender: Sender | undefined,
 ): Promise<void> {
   async function attempt(step: () => unknown): Promise<void> {
     try {
@@ -224,6 +229,7 @@ async function close(
     Promise.race([Promise.all(servers.map((server) => server.stop(true))), Bun.sleep(drainMs)]),
   );
   await attempt(() => world.journal.flush());
+  await attempt(() => sender?.stop());
   // Where the directory was replaced, the marks and the socket in it are a successor's.
   if (held.isInPlace()) await attempt(() => world.sequences.settle());
   await attempt(() => database.checkpoint(world.db, "truncate"));
@@ -269,6 +275,7 @@ function startTimers(
   { world, log, streams, live }: Daemon,
   reaper: Reaper,
   keepPlace: () => void,
+  sender: Sender | undefined,
 ): () => void {
   function every(ms: number, work: () => void): Timer {
     function attempt(): void {
@@ -288,6 +295,7 @@ function startTimers(
     every(heartbeatEveryMs, streams.beat),
     every(pruneEveryMs, () => prune(world)),
     every(checkpointEveryMs, checkpointWhenQuiet(world)),
+    ...(sender ? [every(sendEveryMs, sender.send)] : []),
   ];
   return () => timers.forEach(clearInterval);
 }

@@ -64,11 +64,14 @@ const retryFrame = encoder.encode(`retry: ${retryMs}\n\n`);
 
 export type Streams = ReturnType<typeof createStreams>;
 
-/**
- * All open streams. `report` is told of what fails where nobody waits for it, `onSlow` of each stream that is cut off from
- * what is new because its reader is slow.
- */
-export function createStreams(report: (error: unknown) => void, onSlow: () => void = () => {}) {
+/** Is told how streams fare: of each that is cut off because its reader is slow, and of each that ends. */
+export type StreamWatch = { onSlow: () => void; onEnd: () => void };
+
+/** All open streams. `report` is told of what fails where nobody waits for it. */
+export function createStreams(
+  report: (error: unknown) => void,
+  watch: StreamWatch = { onSlow() {}, onEnd() {} },
+) {
   const streams = new Set<Stream>();
   return {
     count: () => streams.size,
@@ -76,8 +79,9 @@ export function createStreams(report: (error: unknown) => void, onSlow: () => vo
       const onEnd = () => {
         if (!streams.delete(stream)) return;
         attempt(source.onEnd, report);
+        watch.onEnd();
       };
-      const stream = createStream(source, report, { onSlow, onEnd });
+      const stream = createStream(source, report, { onSlow: watch.onSlow, onEnd });
       streams.add(stream);
       return stream;
     },
@@ -93,7 +97,7 @@ export function createStreams(report: (error: unknown) => void, onSlow: () => vo
 function createStream(
   source: Source,
   report: (error: unknown) => void,
-  { onSlow, onEnd }: { onSlow: () => void; onEnd: () => void },
+  { onSlow, onEnd }: StreamWatch,
 ): Stream {
   let cursor = source.after;
   let isCurrent = false;

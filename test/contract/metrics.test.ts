@@ -2,6 +2,7 @@
 
 import { expect, test } from "bun:test";
 import { metrics, type Metric, type MetricName } from "../../src/contract/metrics.ts";
+import { pathOf } from "../../src/daemon/metrics/statsd.ts";
 
 const rows = Object.entries<Metric>(metrics) as [MetricName, Metric][];
 
@@ -13,3 +14,18 @@ test.each(rows)("%s is named as Prometheus wants it", (name, { type, labels, buc
   expect([...buckets]).toEqual([...buckets].sort((a, b) => a - b));
   for (const label of Object.keys(labels)) expect(label).toMatch(/^(?!le$)[a-z]+(_[a-z]+)*$/);
 });
+
+test("StatsD has a path of its own for each series that there can be", () => {
+  const paths = rows.flatMap(([name, { labels }]) =>
+    combinations(Object.values(labels)).map((values) => pathOf(name, values)),
+  );
+  for (const path of paths) expect(path).toMatch(/^port_daddy(\.[A-Za-z0-9_-]+)+$/);
+  expect(new Set(paths).size).toBe(paths.length);
+});
+
+function combinations(lists: (readonly string[])[]): string[][] {
+  return lists.reduce<string[][]>(
+    (all, list) => all.flatMap((each) => list.map((value) => [...each, value])),
+    [[]],
+  );
+}

@@ -20,14 +20,23 @@ export type Histogram = {
   bounds: readonly number[];
   counts: number[];
   sum: number;
+  /** What was measured lately, where somebody takes it. */
+  sample: Sample | undefined;
 };
+
+/** A part of what was measured, each as likely to be in it as any other, and of how much it is. */
+export type Sample = { values: number[]; seen: number };
 
 /** A metric with what it is at this moment. */
 export type Family = { name: MetricName; row: Metric; series: readonly (Counted | Histogram)[] };
 
+/** However much is measured between two looks at a sample, it holds so much. */
+const maxSample = 100;
+
 export type Meters = ReturnType<typeof createMeters>;
 
-export function createMeters() {
+/** `isSampled`: what is measured is also kept one by one, for somebody who takes it soon and often. */
+export function createMeters({ isSampled }: { isSampled: boolean }) {
   const series = new Map<MetricName, (Counted | Histogram)[]>();
 
   function add<T extends Counted | Histogram>(name: MetricName, made: T): T {
@@ -49,12 +58,24 @@ export function createMeters() {
       bounds,
       counts: Array(bounds.length + 1).fill(0),
       sum: 0,
+      sample: isSampled ? { values: [], seen: 0 } : undefined,
     });
   }
+
+  let touches = 0;
 
   return {
     counter,
     histogram,
+    /** For what is counted nowhere but shows in what is read, such as a stream that ends. */
+    touch: () => void touches++,
+    /** Grows whenever something is counted or measured. */
+    moves(): number {
+      let sum = touches;
+      for (const each of [...series.values()].flat())
+        sum += "value" in each ? each.value : each.counts.reduce((all, count) => all + count);
+      return sum;
+    },
     of: (name: MetricName): readonly (Counted | Histogram)[] => series.get(name) ?? [],
   };
 }
@@ -76,9 +97,17 @@ export function forEach<V extends string, T>(
 
 /** Measures something: seconds, as all our histograms hold. */
 export function observe(histogram: Histogram, value: number): void {
-  const { bounds, counts } = histogram;
+  const { bounds, counts, sample } = histogram;
   let at = 0;
   while (at < bounds.length && value > bounds[at]!) at++;
   counts[at]!++;
   histogram.sum += value;
+  if (sample !== undefined) keep(sample, value);
+}
+
+/** Reservoir sampling, "algorithm R" (Vitter 1985). */
+function keep(sample: Sample, value: number): void {
+  const at = sample.seen < maxSample ? sample.seen : Math.floor(Math.random() * (sample.seen + 1));
+  if (at < maxSample) sample.values[at] = value;
+  sample.seen++;
 }

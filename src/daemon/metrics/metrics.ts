@@ -14,14 +14,14 @@ import { asFault, type FaultCode } from "../../contract/faults.ts";
 import * as locks from "../../domain/locks.ts";
 import type { Entry } from "../../store/journal.ts";
 import type { World } from "../../world.ts";
+import type { StreamWatch } from "../streams.ts";
 import { createMeters, forEach, observe, type Counter, type Meters } from "./meters.ts";
 import { createRequestMeter, type RequestMeter } from "./requests.ts";
 
 export type Metrics = {
   meters: Meters;
   requests: RequestMeter;
-  /** Says that a stream was cut off because its reader is slow. */
-  onSlow: () => void;
+  streams: StreamWatch;
   /** Counts an attempt to deliver an event. */
   onSettled: (delivery: Delivery) => void;
   /** Measures how long a wait for a lock takes, until it ends as it may. */
@@ -29,7 +29,7 @@ export type Metrics = {
 };
 
 export function createMetrics(world: World): Metrics {
-  const meters = createMeters();
+  const meters = createMeters({ isSampled: world.config.statsd !== undefined });
   countEvents(world, meters);
   const commits = meters.histogram("port_daddy_commit_duration_seconds", {});
   world.journal.watch({ landed: (tookMs) => observe(commits, tookMs / 1_000), undone() {} });
@@ -37,7 +37,7 @@ export function createMetrics(world: World): Metrics {
   return {
     meters,
     requests: createRequestMeter(meters),
-    onSlow: () => void slow.value++,
+    streams: { onSlow: () => void slow.value++, onEnd: meters.touch },
     onSettled: deliveryMeter(meters),
     waitForLock: waitMeter(meters),
   };

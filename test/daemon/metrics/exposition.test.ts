@@ -36,7 +36,7 @@ test("backslashes, quotes and line ends neither end a label nor a line", () => {
 });
 
 test("the buckets of a histogram hold all up to their bound, the last of them everything", () => {
-  const waits = createMeters().histogram("port_daddy_lock_wait_seconds", {
+  const waits = createMeters({ isSampled: false }).histogram("port_daddy_lock_wait_seconds", {
     outcome: "acquired",
   });
   waits.bounds = [0.1, 1, 10];
