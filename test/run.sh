@@ -24,6 +24,18 @@ if [ -n "$missing" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1
     printf 'could not be installed:%s\n' "$missing" >&2
 fi
 
+# Prometheus is unpacked rather than installed: its package would start it as a service of the machine, and bring what
+# its web pages need. What was fetched is kept.
+prometheus=dist/prometheus
+fetch_prometheus() {
+  mkdir -p "$prometheus" &&
+    (cd "$prometheus" && rm -f -- *.deb && apt-get download -qq prometheus && dpkg-deb -x -- *.deb . && rm -- *.deb)
+}
+if ! command -v prometheus >/dev/null 2>&1 && [ ! -x "$prometheus/usr/bin/prometheus" ] && command -v apt-get >/dev/null 2>&1; then
+  fetch_prometheus 2>/dev/null || { [ "$(id -u)" = 0 ] && apt-get update -qq && fetch_prometheus 2>/dev/null; } ||
+    printf 'could not be fetched: prometheus\n' >&2
+fi
+
 "$bun" build.ts
 "$bun" test/docs/tables.ts
 
