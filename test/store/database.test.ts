@@ -98,6 +98,20 @@ test("it is a write-ahead log, waits for others, keeps references and checkpoint
   db.close();
 });
 
+test("a savepoint with much to undo writes no file of its own", () => {
+  const db = open();
+  expect(pragma(db, "temp_store")).toBe(2);
+  db.close();
+});
+
+test("a statement is compiled once, however many others are asked for in between", () => {
+  const db = open();
+  const first = db.query("SELECT 1");
+  for (let i = 2; i < 200; i++) db.query(`SELECT ${i}`);
+  expect(db.query("SELECT 1")).toBe(first);
+  db.close();
+});
+
 test("a checkpoint moves the write-ahead log into the database, and empties it when told to", () => {
   const db = open();
   remember(db, "myapp");
