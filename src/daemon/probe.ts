@@ -3,6 +3,7 @@
 import { birthmark, describe, lineage } from "../system/processes.ts";
 import { Fault } from "../contract/faults.ts";
 import { reasonOf, repositoryOf } from "../system/paths.ts";
+import { canBind } from "../system/binding.ts";
 import { machine, type Listener } from "../system/machine.ts";
 import { holdersOf, unseen } from "../system/sockets.ts";
 import type { Clock } from "../store/journal.ts";
@@ -90,6 +91,7 @@ function sight({ pid, uid }: { pid: number | null; uid: number }): Sighting {
  * where there is no IPv6, the IPv4 wildcard does.
  */
 function tryBind(port: number): "in_use" | "not_permitted" | undefined {
+  if (canBind(port)) return undefined;
   for (const hostname of wildcards) {
     const result = bind(hostname, port);
     if (result !== "no_such_address") return result;
