@@ -34,22 +34,20 @@ const badPorts: ReadonlySet<number> = new Set([
 ]);
 
 /**
- * Chooses a port for an identity that holds none, or that moves. Must run inside the commit that stores it, so that
- * nothing happens between the probe and the row.
+ * Chooses a port for an identity that holds none, or that moves; `last` is the one it had. Must run inside the commit
+ * that stores it, so that nothing happens between the probe and the row.
  * Throws `held` or `invalid_input` where a port asked for cannot be had, `no_port` where none is left.
  */
-export function choose(world: World, id: string, wish: Wish): Choice {
+export function choose(world: World, id: string, wish: Wish, last: number | undefined): Choice {
   if (wish.port !== undefined) return requested(world, id, wish.port);
   const within = wish.range === undefined ? undefined : parse(wish.range);
-  const last = remembered(world, id);
   const movedFrom = last === undefined ? undefined : whyNot(world, id, last, within);
   if (last !== undefined && movedFrom === undefined) return withWarning(last);
   return { port: search(world, within ?? world.config.range), ...(movedFrom && { movedFrom }) };
 }
 
-/** Remembers a port as the identity's, held by it from now on. */
-export function remember(world: World, id: string, port: number): void {
-  const before = remembered(world, id);
+/** Remembers a port as the identity's, held by it from now on, instead of the one that it had before. */
+export function remember(world: World, id: string, port: number, before: number | undefined): void {
   world.db
     .query(
       `INSERT INTO port_memory (id, port) VALUES (?, ?)
@@ -78,7 +76,8 @@ export function refusal(world: World, port: number): string | null {
 }
 
 export type RememberedPorts = {
-  has(port: number): boolean;
+  /** The lowest port from here on that nobody remembers. */
+  nextUnknown(from: number): number;
   add(port: number): void;
   /** For a port that an identity no longer remembers: another may. */
   lookAgain(port: number): void;
@@ -98,7 +97,10 @@ export function indexRemembered(db: Database, journal: Journal): RememberedPorts
   for (const { port } of rows) marks[port] = 1;
   journal.watch({ landed: () => notLanded.clear(), undone: () => notLanded.forEach(lookUp) });
   return {
-    has: (port) => marks[port] === 1,
+    nextUnknown(from) {
+      const port = marks.indexOf(0, from);
+      return port < 0 ? Number.POSITIVE_INFINITY : port;
+    },
     add(port) {
       marks[port] = 1;
       notLanded.add(port);
@@ -200,10 +202,9 @@ function search(world: World, range: Range): number {
 function lowestFresh(world: World, range: Range): number | undefined {
   // A bind that fails is dear, and those that run stay for long; a second later they are looked at again.
   const listening = world.probe.listening();
-  for (let port = range.start; port <= range.end; port++) {
-    if (world.rememberedPorts.has(port) || listening.has(port)) continue;
-    if (isAvailable(world, port)) return port;
-  }
+  const { nextUnknown } = world.rememberedPorts;
+  for (let port = nextUnknown(range.start); port <= range.end; port = nextUnknown(port + 1))
+    if (!listening.has(port) && isAvailable(world, port)) return port;
   return undefined;
 }
 

@@ -187,7 +187,8 @@ export function countPortsLeft(world: World): number {
 function begin(world: World, input: InputOf<"claim">, caller: Caller): Claimed {
   const agent = input.agent ?? caller.agent ?? null;
   requireRoom(world, agent, "services");
-  const { server, ...choice } = choose(world, input);
+  const last = ports.remembered(world, input.id);
+  const { server, ...choice } = choose(world, input, last);
   const now = world.clock.now();
   const row: Row = {
     id: input.id,
@@ -207,7 +208,7 @@ function begin(world: World, input: InputOf<"claim">, caller: Caller): Claimed {
     lastSeenAt: now,
   };
   write(world, row, input.urls);
-  ports.remember(world, row.id, row.port);
+  ports.remember(world, row.id, row.port, last);
   // Else it was bound a moment ago, so nothing listens there, whatever an earlier look has seen.
   const service = toService(
     world,
@@ -219,11 +220,11 @@ function begin(world: World, input: InputOf<"claim">, caller: Caller): Claimed {
 }
 
 /** Chooses a port; one that belongs to the dead is free, though nobody has come by yet to say so. */
-function choose(world: World, input: InputOf<"claim">): ports.Choice {
-  const wanted = input.port ?? ports.remembered(world, input.id);
+function choose(world: World, input: InputOf<"claim">, last: number | undefined): ports.Choice {
+  const wanted = input.port ?? last;
   const owner = wanted === undefined ? undefined : live(world, "port = ?", wanted)[0];
   if (owner && hasDied(world, owner)) end(world, owner, "pid_died", daemonCaller);
-  return ports.choose(world, input.id, input);
+  return ports.choose(world, input.id, input, last);
 }
 
 /** The claim of an identity, unless its process has died meanwhile: then it ends here rather than at the next round. */
@@ -250,7 +251,7 @@ function repeat(world: World, held: Row, input: InputOf<"claim">, caller: Caller
     lastSeenAt: world.clock.now(),
   };
   write(world, row, input.urls);
-  ports.remember(world, row.id, row.port);
+  if (row.port !== held.port) ports.remember(world, row.id, row.port, held.port);
   const service = toService(world, row, mergedUrls(held, input));
   const ignored = isAnothers && ["agent", "pid", "expires"].filter((name) => name in input);
   return {
@@ -310,7 +311,7 @@ function move(world: World, held: Row, input: InputOf<"claim">): ports.Choice {
     );
   }
   const movedFrom: Moved = { port: held.port, reason: "requested", holder: null };
-  const { server: _, ...choice } = choose(world, input);
+  const { server: _, ...choice } = choose(world, input, held.port);
   return { ...choice, movedFrom };
 }
 
