@@ -8,6 +8,7 @@ import type { EventData } from "../contract/events.ts";
 import { Fault } from "../contract/faults.ts";
 import * as agents from "../domain/agents.ts";
 import * as database from "../store/database.ts";
+import { indexLog } from "../store/logIndex.ts";
 import { tryLock, type Lock } from "../system/lock.ts";
 import * as paths from "../system/paths.ts";
 import { daemonCaller, type World } from "../world.ts";
@@ -80,7 +81,7 @@ const lockAttempts = 5;
 const lockAgainAfterMs = 5;
 
 /** How often the write-ahead log is emptied into the database, if there was anything and it has been quiet since. */
-const checkpointEveryMs = 1_000;
+const tidyEveryMs = 1_000;
 
 /** Under load that never pauses, it is emptied all the same at this size. */
 const maxWalBytes = 64 * 1024 * 1024;
@@ -294,14 +295,17 @@ function startTimers(
     every(reapEveryMs, keepPlace),
     every(heartbeatEveryMs, streams.beat),
     every(pruneEveryMs, () => prune(world)),
-    every(checkpointEveryMs, checkpointWhenQuiet(world)),
+    every(tidyEveryMs, tidyWhenQuiet(world)),
     ...(sender ? [every(sendEveryMs, sender.send)] : []),
   ];
   return () => timers.forEach(clearInterval);
 }
 
-/** A checkpoint takes milliseconds, so it waits for a second without events, unless the log has grown too large. */
-function checkpointWhenQuiet(world: World): () => void {
+/**
+ * What takes milliseconds, to index the activity log and a checkpoint, waits for a second without changes, unless the
+ * write-ahead log has grown too large.
+ */
+function tidyWhenQuiet(world: World): () => void {
   const wal = `${paths.databaseFile(world.config.home)}-wal`;
   // Not every write is an event: what is noted of those who live is none.
   let landed = 0;
@@ -313,8 +317,9 @@ function checkpointWhenQuiet(world: World): () => void {
     seen = last;
     if (last === done) return;
     if (!isQuiet && (fs.statSync(wal, { throwIfNoEntry: false })?.size ?? 0) < maxWalBytes) return;
+    world.journal.commit(() => indexLog(world.db));
     world.journal.flush();
     database.checkpoint(world.db);
-    done = last;
+    done = landed;
   };
 }

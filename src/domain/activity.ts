@@ -5,6 +5,7 @@ import { defaultEntries, type InputOf } from "../contract/operations.ts";
 import { entryMatcher } from "../contract/entryFilter.ts";
 import { isPattern, literalPrefix } from "../contract/pattern.ts";
 import { entryColumns, toEntry, type EntryRow } from "../store/journal.ts";
+import { indexLog, logParts, type Part } from "../store/logIndex.ts";
 import type { World } from "../world.ts";
 
 /** One that was sent every minute would soon be most of the log. */
@@ -35,10 +36,11 @@ export function prune(world: World): void {
   const { ms } = world.config.activityRetention;
   const now = world.clock.now();
   world.journal.commit(() => {
+    indexLog(world.db);
     const newest = world.journal.lastId();
     world.db
       .query(
-        `DELETE FROM activity WHERE action = 'agent_heartbeat' AND NOT metadata ->> 'revived'
+        `DELETE FROM activity WHERE indexed AND action = 'agent_heartbeat' AND NOT metadata ->> 'revived'
            AND id < ? AND timestamp < ?`,
       )
       .run(newest, now - keepHeartbeatsMs);
@@ -91,6 +93,10 @@ function deleteUpTo(world: World, id: number, condition = "true"): void {
 }
 
 function* candidates(world: World, input: InputOf<"activity">): Generator<EntryRow> {
+  for (const part of logParts(world.db)) yield* candidatesOf(world, part, input);
+}
+
+function* candidatesOf(world: World, part: Part, input: InputOf<"activity">): Generator<EntryRow> {
   const { targetId } = input;
   const isWanted = entryMatcher(input);
   // Where the database alone decides, it need not read more than is asked for.
@@ -100,7 +106,7 @@ function* candidates(world: World, input: InputOf<"activity">): Generator<EntryR
       : Math.min(chunk, input.limit ?? defaultEntries);
   let before = input.before ?? Number.MAX_SAFE_INTEGER;
   while (true) {
-    const rows = page(world, input, before, size);
+    const rows = page(world, part, input, before, size);
     for (const row of rows) if (isWanted(row)) yield row;
     if (rows.length < size) return;
     before = rows.at(-1)!.id;
@@ -109,12 +115,13 @@ function* candidates(world: World, input: InputOf<"activity">): Generator<EntryR
 
 function page(
   world: World,
+  part: Part,
   { action, targetId, actor, since, until }: InputOf<"activity">,
   before: number,
   size: number,
 ): EntryRow[] {
-  const conditions = ["id < ?"];
-  const values: (string | number)[] = [before];
+  const conditions = [part.condition, "id < ?"];
+  const values: (string | number)[] = [...part.values, before];
   function add(condition: string, value: string | number | undefined): void {
     if (value === undefined) return;
     conditions.push(condition);

@@ -3,6 +3,7 @@
 import * as duration from "../contract/duration.ts";
 import type { UnlockReason } from "../contract/events.ts";
 import { Fault } from "../contract/faults.ts";
+import { findNewest } from "../store/logIndex.ts";
 import type { World } from "../world.ts";
 import { countWaiting, type Row } from "./lockRows.ts";
 
@@ -52,12 +53,12 @@ export function requireOwner(
 
 /** Throws `not_found`, with how and when it was freed where that is known. */
 export function notHeld(world: World, name: string): never {
-  const last = world.db
-    .query(
-      `SELECT timestamp, metadata ->> 'reason' AS reason, metadata ->> 'owner' AS owner FROM activity
-       WHERE target_id = ? AND event = 'lock.release' ORDER BY id DESC LIMIT 1`,
-    )
-    .get(name) as { timestamp: number; reason: UnlockReason; owner: string } | null;
+  const last = findNewest<{ timestamp: number; reason: UnlockReason; owner: string }>(
+    world.db,
+    "timestamp, metadata ->> 'reason' AS reason, metadata ->> 'owner' AS owner",
+    "target_id = ? AND event = 'lock.release'",
+    name,
+  );
   const ending =
     last &&
     `: ${last.reason === "expired" ? "it lapsed" : "it was freed"} at ${new Date(last.timestamp).toISOString()} (${last.reason})`;

@@ -33,7 +33,8 @@ export function createJournal(db: Database, clock: Clock, report: (error: unknow
   const companions = new Set<Listener>();
   const watchers: Watcher[] = [];
   const insert = db.prepare<null, [number, number, string, string, string, string, string]>(
-    "INSERT INTO activity (id, timestamp, event, action, target_id, actor, metadata) VALUES (?, ?, ?, ?, ?, ?, ?)",
+    `INSERT INTO activity (id, timestamp, event, action, target_id, actor, metadata, indexed)
+     VALUES (?, ?, ?, ?, ?, ?, ?, 0)`,
   );
   const [begin, land, savepoint, release, rollback] = [
     "BEGIN IMMEDIATE",

@@ -194,4 +194,14 @@ export const migrations: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX launches_running ON launches (identity) WHERE ended_at IS NULL;
   `,
+  `
+  -- Whether the indices know of an entry: they follow behind the log (logIndex.ts).
+  ALTER TABLE activity ADD COLUMN indexed INTEGER NOT NULL DEFAULT 1;
+  DROP INDEX activity_by_action;
+  DROP INDEX activity_by_target;
+  DROP INDEX activity_by_actor;
+  CREATE INDEX activity_by_action ON activity (action, id) WHERE indexed;
+  CREATE INDEX activity_by_target ON activity (target_id, id) WHERE indexed;
+  CREATE INDEX activity_by_actor ON activity (actor, id) WHERE indexed;
+  `,
 ];

@@ -5,6 +5,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { parseJson } from "../contract/json.ts";
 import type { Database } from "./database.ts";
+import { findNewest } from "./logIndex.ts";
 import { storageFault } from "./trouble.ts";
 
 export type Sequence = {
@@ -105,13 +106,16 @@ function sync(directory: string): void {
 }
 
 function marksOf(db: Database): Marks {
+  const logged = findNewest<{ fence: number }>(
+    db,
+    "metadata ->> 'fence' AS fence",
+    "action = 'lock_acquire'",
+  );
   return db
     .query(
-      `SELECT max((SELECT coalesce(max(fence), 0) FROM locks),
-                  coalesce((SELECT metadata ->> 'fence' FROM activity WHERE action = 'lock_acquire'
-                            ORDER BY id DESC LIMIT 1), 0)) AS fences,
+      `SELECT max((SELECT coalesce(max(fence), 0) FROM locks), ?) AS fences,
               max((SELECT coalesce(max(id), 0) FROM messages),
                   (SELECT coalesce(max(trimmed_to), 0) FROM channels)) AS messages`,
     )
-    .get() as Marks;
+    .get(logged?.fence ?? 0) as Marks;
 }

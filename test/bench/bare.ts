@@ -5,6 +5,7 @@
 import { Database } from "bun:sqlite";
 import { Hono } from "hono";
 import * as fs from "node:fs";
+import { indexLog } from "../../src/store/logIndex.ts";
 import { migrations } from "../../src/store/migrations.ts";
 
 const file = process.argv[2]!;
@@ -41,7 +42,16 @@ const sql = {
   begin: db.prepare("BEGIN IMMEDIATE"),
   commit: db.prepare("COMMIT"),
   event: db.prepare(
-    insertion("activity", "timestamp", "event", "action", "target_id", "actor", "metadata"),
+    insertion(
+      "activity",
+      "timestamp",
+      "event",
+      "action",
+      "target_id",
+      "actor",
+      "metadata",
+      "indexed",
+    ),
   ),
   claim: db.prepare(insertion("services", "id", "port", "cwd", "created_at", "last_seen_at")),
   remember: db.prepare(insertion("port_memory", "id", "port")),
@@ -85,7 +95,7 @@ function land(): void {
 }
 
 function note(at: number, event: string, target: string, data: unknown): void {
-  sql.event.run(at, event, event.replace(".", "_"), target, "bench", JSON.stringify(data));
+  sql.event.run(at, event, event.replace(".", "_"), target, "bench", JSON.stringify(data), 0);
 }
 
 const app = new Hono();
@@ -218,13 +228,15 @@ app.post("/wake", async (c) => {
   return c.json({ released: true, owner });
 });
 
-// The product empties its write-ahead log when a second has been quiet, or at 64 MiB: neither in a request.
+// The product indexes its log and empties its write-ahead log when a second has been quiet, or at 64 MiB: neither in a
+// request.
 let [seen, done] = [0, 0];
 setInterval(() => {
   const isQuiet = changes === seen;
   seen = changes;
   if (changes === done || (!isQuiet && fs.statSync(`${file}-wal`).size < 64 * 1024 * 1024)) return;
   land();
+  indexLog(db);
   db.run("PRAGMA wal_checkpoint(passive)");
   done = changes;
 }, 1_000);

@@ -4,7 +4,7 @@ import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import * as fs from "node:fs";
 import * as paths from "../../src/system/paths.ts";
-import { Home } from "../home.ts";
+import { eventually, Home } from "../home.ts";
 
 /** A home whose daemon has run and stopped. */
 async function leftHome(): Promise<{ home: Home; file: string }> {
@@ -57,6 +57,14 @@ function tear(file: string): void {
   fs.writeSync(descriptor, Buffer.alloc(size - 100, 0x5a), 0, size - 100, 100);
   fs.closeSync(descriptor);
 }
+
+test("the log is indexed as soon as nothing has happened for a while", async () => {
+  await using home = new Home();
+  await home.run(["claim", "myapp"]);
+  using db = new Database(paths.databaseFile(home.state), { readonly: true });
+  const behind = db.query("SELECT count(*) AS n FROM activity WHERE NOT indexed");
+  await eventually("no entry is left", () => (behind.get() as { n: number }).n === 0);
+});
 
 test("one that is empty is begun", async () => {
   await using home = new Home();

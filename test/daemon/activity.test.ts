@@ -3,6 +3,7 @@
 import { expect, test } from "bun:test";
 import { reap } from "../../src/daemon/reaper.ts";
 import { prune } from "../../src/domain/activity.ts";
+import { indexLog } from "../../src/store/logIndex.ts";
 import { makeSide, type Scenario, type Side } from "../scenario.ts";
 import { makeWorld, startOfTime } from "../world.ts";
 
@@ -73,6 +74,19 @@ test("entries come newest first, and every filter narrows them, alone and with o
   const side = await makeHistory();
   for (const [query, ids] of queries)
     expect([query, await entryIds(side, query)]).toEqual([query, ids]);
+});
+
+test("every filter finds the same however much of the log is indexed", async () => {
+  const side = await makeHistory();
+  const { db } = side.world;
+  for (const last of [3, 5, 8]) {
+    db.run("UPDATE activity SET indexed = 1 WHERE id <= ?", [last]);
+    for (const [query, ids] of queries)
+      expect([last, query, await entryIds(side, query)]).toEqual([last, query, ids]);
+  }
+  indexLog(db);
+  await side.play(claim("shop:new"));
+  expect(await entryIds(side, "?targetId=shop:*&action=claim&limit=2")).toEqual([9, 8]);
 });
 
 test("a filter that can be none is refused naming its field", async () => {

@@ -11,6 +11,7 @@ import { createWorld } from "../../src/daemon/world.ts";
 import * as locks from "../../src/domain/locks.ts";
 import * as messages from "../../src/domain/messages.ts";
 import * as database from "../../src/store/database.ts";
+import { indexLog } from "../../src/store/logIndex.ts";
 import { openSequences, type Sequence } from "../../src/store/sequences.ts";
 import { FakeMachine, makeWorld, startOfTime } from "../world.ts";
 
@@ -114,8 +115,12 @@ test("what is given out after an orderly end was settled does not come again eit
 });
 
 test("where the file is missing, the database says what was given out", () => {
-  const { fences, messages } = openSequences(usedDatabase(7, 4), newFile());
-  expect([fences.next(), messages.next()]).toEqual([8, 5]);
+  const db = usedDatabase(7, 4);
+  for (const index of [() => {}, () => indexLog(db)]) {
+    index();
+    const { fences, messages } = openSequences(db, newFile());
+    expect([fences.next(), messages.next()]).toEqual([8, 5]);
+  }
 });
 
 const damaged = [
