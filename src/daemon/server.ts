@@ -206,7 +206,7 @@ async function readInput(
     }
     given[name] = value;
   }
-  for (const name of pathFields(path)) add(name, input[name]!.read(c.req.param(name) ?? ""));
+  for (const name of namesIn(path)) add(name, input[name]!.read(c.req.param(name) ?? ""));
   if (c.req.url.includes("?")) {
     for (const [name, texts] of Object.entries(c.req.queries())) {
       if (Object.hasOwn(input, name) && texts.length > 0)
@@ -215,6 +215,15 @@ async function readInput(
   }
   return given;
 }
+
+/** The names in a route, which is taken apart once. */
+function namesIn(path: string): string[] {
+  const names = namesOf.get(path) ?? pathFields(path);
+  namesOf.set(path, names);
+  return names;
+}
+
+const namesOf = new Map<string, string[]>();
 
 function readQuery(field: Field<unknown>, texts: string[], name: string): unknown {
   const values = texts.map((text) => field.read(text));
@@ -226,7 +235,8 @@ function readQuery(field: Field<unknown>, texts: string[], name: string): unknow
 }
 
 async function readBody(c: RequestContext): Promise<Record<string, unknown>> {
-  if (c.req.raw.body === null) return {};
+  // In this order: to ask for the body makes a stream of it, which costs as much as reading it.
+  if (c.req.header("content-length") === undefined && c.req.raw.body === null) return {};
   const text = await bodyText(c).catch(cutOff);
   if (text.trim() === "") return {};
   const body = parseBody(text);
