@@ -6,8 +6,6 @@ import { int, loadLibc, pointer } from "./libc.ts";
 // From the kernel's headers: socket.h, in.h, in6.h.
 const inet6 = 10;
 const streamCloseOnExec = 1 | 0o2000000;
-const socketLevel = 1;
-const reuseAddress = 2;
 const ipv6Level = 41;
 const v6Only = 26;
 
@@ -16,19 +14,18 @@ const wildcard = new Uint8Array(28);
 const fields = new DataView(wildcard.buffer);
 fields.setUint16(0, inet6, true);
 
-const [on, off] = [Int32Array.of(1), Int32Array.of(0)];
+const off = Int32Array.of(0);
 
 /**
  * Whether the wildcard of IPv6 can be bound on a port: on Linux it conflicts with a listener on any address of either
- * family. `false` is no answer, but for somebody to look closer: other machines and a lack of IPv6 look the same.
+ * family. `false` is no answer, but for somebody to look closer: a connection of a server that has ended keeps the port
+ * for a while and bars no other server, and other machines and a lack of IPv6 look the same too.
  */
 export function canBind(port: number): boolean {
   if (process.platform !== "linux") return false;
   const { socket, setsockopt, bind, close } = (calls ??= load());
   const descriptor = socket(inet6, streamCloseOnExec, 0);
   if (descriptor < 0) return false;
-  // As servers do: a connection of theirs that has ended keeps the port for a while, and does not bar the next server.
-  setsockopt(descriptor, socketLevel, reuseAddress, on, on.byteLength);
   setsockopt(descriptor, ipv6Level, v6Only, off, off.byteLength);
   fields.setUint16(2, port, false);
   const result = bind(descriptor, wildcard, wildcard.length);

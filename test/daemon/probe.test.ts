@@ -67,6 +67,24 @@ test("trying a port does not keep it from who wants it next", () => {
   close(second);
 });
 
+test("a port is free though the kernel still remembers a connection of the server that had it", async () => {
+  const { promise: closed, resolve } = Promise.withResolvers<void>();
+  const server = Bun.listen({
+    hostname: "127.0.0.1",
+    port: 0,
+    // Who closes first keeps the port in TIME_WAIT (RFC 9293 3.6).
+    socket: { open: (socket) => void socket.end(), data() {} },
+  });
+  await Bun.connect({
+    hostname: "127.0.0.1",
+    port: server.port,
+    socket: { data() {}, end: (socket) => void socket.end(), close: () => resolve() },
+  });
+  await closed;
+  close(server);
+  expect(makeProbe().obstacle(server.port)).toBeUndefined();
+});
+
 /** The first port that anybody may bind (man 7 ip). */
 function firstUnprivileged(): number {
   try {
