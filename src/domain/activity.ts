@@ -40,7 +40,7 @@ export function prune(world: World): void {
     const newest = world.journal.lastId();
     world.db
       .query(
-        `DELETE FROM activity WHERE indexed AND action = 'agent_heartbeat' AND NOT metadata ->> 'revived'
+        `DELETE FROM activity WHERE ${heartbeats} AND NOT metadata ->> 'revived'
            AND id < ? AND timestamp < ?`,
       )
       .run(newest, now - keepHeartbeatsMs);
@@ -51,10 +51,12 @@ export function prune(world: World): void {
 
 /**
  * Deletes what is more than the configured number, the oldest first; cheap where nothing is. Heartbeats, of which there
- * may be as many, do not push out what else has happened.
+ * may be as many, do not push out what else has happened. Brings the indices up to date, so that under a load which
+ * never pauses they do not fall far behind.
  */
 export function pruneSurplus(world: World): void {
   const { rows } = world.config.activityRetention;
+  world.journal.commit(() => indexLog(world.db));
   const newest = world.journal.lastId();
   const { oldest } = world.db.query("SELECT min(id) AS oldest FROM activity").get() as {
     oldest: number | null;
@@ -70,7 +72,7 @@ export function pruneSurplus(world: World): void {
   });
 }
 
-const heartbeats = "action = 'agent_heartbeat'";
+const heartbeats = "indexed AND action = 'agent_heartbeat'";
 
 function count(world: World, where = ""): number {
   const row = world.db.query(`SELECT count(*) AS count FROM activity ${where}`).get();
