@@ -6,6 +6,7 @@ import { build } from "../build.ts";
 import { findDaemon, ownCommand, whileStopped, type Version } from "../client/connect.ts";
 import { daemonSettings, homeDirectory, isSecret, type Config } from "../config.ts";
 import { Fault } from "../contract/faults.ts";
+import { shellWord } from "../contract/shell.ts";
 import { accountName } from "../system/accounts.ts";
 import * as paths from "../system/paths.ts";
 import * as service from "../system/service.ts";
@@ -190,10 +191,10 @@ function refuseForeign(
   if (!installed || theirs === home) return;
   if (theirs === undefined)
     throw new Fault("held", `${file} was not written by port-daddy install`, {
-      hint: `move it out of the way: mv ${quoted(file)} ${quoted(`${file}.old`)}`,
+      hint: `move it out of the way: mv ${shellWord(file)} ${shellWord(`${file}.old`)}`,
     });
   throw new Fault("held", `The service is that of the state directory ${theirs}`, {
-    hint: `${verb === "install" ? "remove that one first" : "to remove it"}: PORT_DADDY_HOME=${quoted(theirs)} port-daddy uninstall`,
+    hint: `${verb === "install" ? "remove that one first" : "to remove it"}: PORT_DADDY_HOME=${shellWord(theirs)} port-daddy uninstall`,
     details: { home: theirs },
   });
 }
@@ -217,7 +218,7 @@ function warnOfPlace({ command: [program = ""] }: Order, context: Context): void
   warn(plain(what), context);
   if (!Bun.isStandaloneExecutable) return;
   context.terminal.err(
-    `hint: install it from where it stays: mkdir -p ~/.local/bin && cp ${plain(quoted(program))} ~/.local/bin/port-daddy && ~/.local/bin/port-daddy install`,
+    `hint: install it from where it stays: mkdir -p ~/.local/bin && cp ${plain(shellWord(program))} ~/.local/bin/port-daddy && ~/.local/bin/port-daddy install`,
   );
 }
 
@@ -267,16 +268,11 @@ function removal({ file }: Manager): Step {
 }
 
 function words(steps: Step[]): string[] {
-  return steps.map(({ words }) => words.map(quoted).join(" "));
+  return steps.map(({ words }) => words.map(shellWord).join(" "));
 }
 
 function lines(steps: Step[]): string {
   return words(steps).map(plain).join("\n");
-}
-
-/** A word as a shell reads it. */
-function quoted(word: string): string {
-  return /^[\w/.:=@-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
 /** What the manager refuses is a failure of this machine rather than of ours. */

@@ -2,6 +2,7 @@
 // whatever characters it has.
 
 import type { Service } from "../contract/entities.ts";
+import { quoted } from "../contract/shell.ts";
 
 type Variables = Record<string, string>;
 
@@ -10,8 +11,7 @@ const lines = (write: (name: string, value: string) => string) => (variables: Va
 
 /** Lines for each format. Names hold only `A-Z`, `0-9` and `_`; values hold no control characters. */
 export const formats = {
-  // POSIX XCU 2.2.2: within single quotes only the single quote itself is special.
-  sh: lines((name, value) => `export ${name}='${value.replaceAll("'", `'\\''`)}'`),
+  sh: lines((name, value) => `export ${name}=${quoted(value)}`),
   // Readers differ on what is special even within single quotes, so a URL says it in its own escapes.
   dotenv: lines(
     (name, value) => `${name}='${value.replaceAll("'", "%27").replaceAll("$", "%24")}'`,

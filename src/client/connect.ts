@@ -4,6 +4,7 @@ import * as fs from "node:fs";
 import { daemonEnvironment, type Config } from "../config.ts";
 import { Fault, type FaultBody } from "../contract/faults.ts";
 import type { OutputOf } from "../contract/operations.ts";
+import { shellWord } from "../contract/shell.ts";
 import { isLocked, tryLock } from "../system/lock.ts";
 import * as paths from "../system/paths.ts";
 import { createClient, type Client } from "./client.ts";
@@ -86,7 +87,7 @@ async function underStartLock<T>(config: Config, work: () => Promise<T>): Promis
   throw new Fault(
     "timed_out",
     `Another command is starting, stopping or installing the daemon of ${config.home}`,
-    { hint: `see who it is: fuser -v ${paths.startLock(config.home)}` },
+    { hint: `see who it is: fuser -v ${shellWord(paths.startLock(config.home))}` },
   );
 }
 
@@ -185,7 +186,7 @@ async function findOrMiss(config: Config): Promise<Version | undefined> {
 /** A process has the state directory, but nothing answers on its socket. */
 function silentDaemon({ home }: Config): Fault {
   return new Fault("timed_out", `A daemon has the state directory ${home} but does not answer`, {
-    hint: `see who has it: fuser -v ${paths.daemonLock(home)}`,
+    hint: `see who has it: fuser -v ${shellWord(paths.daemonLock(home))}`,
   });
 }
 

@@ -7,6 +7,7 @@ import { Fault } from "../contract/faults.ts";
 import { headers } from "../contract/headers.ts";
 import { isLoopback, isWildcard } from "../contract/loopback.ts";
 import { anotherPort } from "../contract/range.ts";
+import { shellWord } from "../contract/shell.ts";
 import { reasonOf } from "../system/paths.ts";
 import { listenersOn, usersOn } from "../system/sockets.ts";
 import type { RouteMeter } from "./metrics/requests.ts";
@@ -91,7 +92,7 @@ function bindSocket(file: string, serve: Serve): Server {
     });
   } catch (error) {
     throw new Fault("unavailable", `The socket ${file} cannot be made: ${reasonOf(error)}`, {
-      hint: `see what is there: ls -l ${file}`,
+      hint: `see what is there: ls -l ${shellWord(file)}`,
     });
   } finally {
     process.umask(umask);

@@ -3,6 +3,7 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { Fault } from "../contract/faults.ts";
+import { shellWord } from "../contract/shell.ts";
 
 /** The longest path of a Unix socket: `sun_path` of sockaddr_un less its NUL (man 7 unix). */
 const maxSocketPath = process.platform === "darwin" ? 103 : 107;
@@ -64,7 +65,7 @@ export function openToAppend(file: string): number {
   const found = fs.statSync(file, { throwIfNoEntry: false });
   if (found === undefined || found.isFile()) return fs.openSync(file, "a", 0o600);
   throw new Fault("unavailable", `${file} is in the way: it is not a file`, {
-    hint: `see what it is: ls -ld ${file}`,
+    hint: `see what it is: ls -ld ${shellWord(file)}`,
   });
 }
 

@@ -4,6 +4,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { configDirectory, homeDirectory, managerEnvironment } from "../config.ts";
 import { Fault } from "../contract/faults.ts";
+import { shellWord } from "../contract/shell.ts";
 import { reasonOf } from "./paths.ts";
 import { launchd } from "./serviceLaunchd.ts";
 import { systemd } from "./serviceSystemd.ts";
@@ -94,7 +95,7 @@ export function write({ file }: Manager, text: string): void {
     fs.renameSync(beside, file);
   } catch (error) {
     throw new Fault("unavailable", `${file} cannot be written: ${reasonOf(error)}`, {
-      hint: `see what is there: ls -ld ${path.dirname(file)}`,
+      hint: `see what is there: ls -ld ${shellWord(path.dirname(file))}`,
     });
   }
 }

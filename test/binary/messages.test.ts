@@ -215,7 +215,7 @@ describe("sub", () => {
     expect(await home.run(["sub", "late", ...flags, "--count", "2"])).toEqual({
       code: 6,
       out: "one\n",
-      err: "error: 1 of 2 messages came to late in time\nhint: see what is there: port-daddy messages 'late'\n",
+      err: "error: 1 of 2 messages came to late in time\nhint: see what is there: port-daddy messages late\n",
     });
   });
 

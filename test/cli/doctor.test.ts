@@ -6,7 +6,7 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { clock } from "../../src/cli/checks/clock.ts";
 import { range, version } from "../../src/cli/checks/daemon.ts";
-import { note, ok, shellWord, wrong } from "../../src/cli/checks/finding.ts";
+import { note, ok, wrong } from "../../src/cli/checks/finding.ts";
 import { checks, examine } from "../../src/cli/checks/index.ts";
 import { binary } from "../../src/cli/checks/machine.ts";
 import type { Answer, Subject } from "../../src/cli/checks/subject.ts";
@@ -217,12 +217,5 @@ test("the program is looked for as a shell does", () => {
   } finally {
     process.env["PATH"] = before;
     fs.rmSync(root, { recursive: true });
-  }
-});
-
-test("a path in a remedy is one word of a shell", () => {
-  for (const word of ["/a/b.c", "a b", "it's", "$HOME", "", "*", "~x", "a\nb"]) {
-    const { stdout } = Bun.spawnSync(["sh", "-c", `printf '[%s]' ${shellWord(word)}`]);
-    expect(stdout.toString()).toBe(`[${word}]`);
   }
 });

@@ -5,13 +5,14 @@ import { homeDirectory } from "../../config.ts";
 import { processInWords } from "../../contract/entities.ts";
 import { buildLabel, headers } from "../../contract/headers.ts";
 import { anotherPort, contains, format, parse, type Range } from "../../contract/range.ts";
+import { shellWord } from "../../contract/shell.ts";
 import { daemonOf } from "../../system/daemons.ts";
 import { machine } from "../../system/machine.ts";
 import * as paths from "../../system/paths.ts";
 import { stat } from "../../system/processes.ts";
 import { listenersOn, usersOn } from "../../system/sockets.ts";
 import { directory } from "../render.ts";
-import { note, ok, shellWord, wrong, type Finding } from "./finding.ts";
+import { note, ok, wrong, type Finding } from "./finding.ts";
 import { answerMs, type Subject } from "./subject.ts";
 
 export async function socket({ config, own }: Subject): Promise<Finding> {

@@ -23,10 +23,5 @@ export function wrong(says: string, remedy: string): Finding {
   return { level: "wrong", says, remedy };
 }
 
-/** A text as one word of a shell (POSIX XCU 2.2.2). */
-export function shellWord(text: string): string {
-  return /^[\w./:@%+=,-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
-}
-
 /** Another state directory, where this one cannot be used. */
 export const otherHome = "export PORT_DADDY_HOME=~/.port-daddy";

@@ -3,6 +3,7 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { homeDirectory, proxies as proxySettings, searchPath } from "../../config.ts";
+import { shellWord } from "../../contract/shell.ts";
 import { isSameFile, runningDaemons } from "../../system/daemons.ts";
 import { descriptors as descriptorsOf } from "../../system/limits.ts";
 import {
@@ -15,7 +16,7 @@ import {
 } from "../../system/service.ts";
 import { seen } from "../../system/seen.ts";
 import { directory } from "../render.ts";
-import { note, ok, shellWord, type Finding, wrong } from "./finding.ts";
+import { note, ok, type Finding, wrong } from "./finding.ts";
 import type { Subject } from "./subject.ts";
 
 export function binary(_: Subject, own = ownProgram()): Finding {
@@ -63,7 +64,10 @@ function disputeOf(
   const theirs = settings["PORT_DADDY_HOME"];
   const again = "port-daddy install";
   if (theirs === undefined)
-    return note(`${file} was not written by port-daddy install`, `mv ${file} ${file}.old`);
+    return note(
+      `${file} was not written by port-daddy install`,
+      `mv ${shellWord(file)} ${shellWord(`${file}.old`)}`,
+    );
   if (theirs !== home)
     return note(
       `it is for another state directory, ${theirs}`,

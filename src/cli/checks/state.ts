@@ -5,10 +5,11 @@ import * as path from "node:path";
 import { ownCommand } from "../../client/connect.ts";
 import { homeDirectory } from "../../config.ts";
 import { Fault } from "../../contract/faults.ts";
+import { shellWord } from "../../contract/shell.ts";
 import * as paths from "../../system/paths.ts";
 import { seen } from "../../system/seen.ts";
 import { directory } from "../render.ts";
-import { note, ok, otherHome, shellWord, wrong, type Finding } from "./finding.ts";
+import { note, ok, otherHome, wrong, type Finding } from "./finding.ts";
 import type { Subject } from "./subject.ts";
 
 export function state({ config: { home } }: Subject): Finding {

@@ -6,6 +6,7 @@ import type { Gap } from "../../contract/feed.ts";
 import { boolean, described, integer, waitSpan } from "../../contract/fields.ts";
 import { payloadOf } from "../../contract/payload.ts";
 import { operations } from "../../contract/operations.ts";
+import { shellWord } from "../../contract/shell.ts";
 import { tenYearsMs } from "../../contract/values.ts";
 import { command, type Context } from "../command.ts";
 import { tellAway, untilEnd } from "../following.ts";
@@ -101,7 +102,7 @@ function tooFew(channel: string, seen: number, count: number): Fault {
     `${seen} of ${plural(count, "message")} came to ${channel} in time`,
     {
       details: { channel, seen, count },
-      hint: `see what is there: port-daddy messages '${channel}'`,
+      hint: `see what is there: port-daddy messages ${shellWord(channel)}`,
     },
   );
 }

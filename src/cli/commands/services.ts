@@ -7,6 +7,7 @@ import { boolean, checkText } from "../../contract/fields.ts";
 import { port as portField } from "../../contract/values.ts";
 import { operations } from "../../contract/operations.ts";
 import { isPattern, matchesEverything } from "../../contract/pattern.ts";
+import { shellWord } from "../../contract/shell.ts";
 import { command, type Context } from "../command.ts";
 import { nearest } from "../nearest.ts";
 import {
@@ -123,7 +124,7 @@ export const release = command({
         "invalid_input",
         `'${id}' would release every service of everybody on this machine`,
         {
-          hint: `--force means it; see what that would be: port-daddy release '${id}' --dry-run`,
+          hint: `--force means it; see what that would be: port-daddy release ${shellWord(id)} --dry-run`,
         },
       );
     }
