@@ -5,6 +5,7 @@ import type { Field } from "../contract/fields.ts";
 import { candidateLines, isTypeable, type Candidate } from "./candidates.ts";
 import type { Command, Noun } from "./command.ts";
 import { wordsUnderWay } from "./line.ts";
+import { findShell, shells } from "./completions/index.ts";
 import { namesOf } from "./names.ts";
 import { apart, flagsOf, split, type Flags } from "./parse.ts";
 import { takeApart } from "./words.ts";
@@ -21,19 +22,20 @@ export type Offer = Candidate[] | { left: Left };
 export type Names = (noun: Noun) => Promise<Candidate[]>;
 
 /**
- * Lines for a shell, by what its script hands over: `zsh|fish WORD…`, the last of them under way, or
- * `bash|powershell LINE [PART]`, which ends at the cursor and of whose last word the shell replaces only that part.
+ * Lines for a shell, by what its script hands over: `SHELL WORD…`, the last of them under way, or `SHELL LINE [PART]`,
+ * which ends at the cursor and of whose last word the shell replaces only that part.
  * A line is a candidate and its note, with a tab between them; one that begins with a tab says what the shell is to
  * complete by itself. Nothing is ever thrown, and nothing asked of a daemon later than the deadline.
  */
 export async function complete(asked: string[], commands: readonly Command[]): Promise<string[]> {
-  const [shell, ...given] = asked;
-  const isLine = shell === "bash" || shell === "powershell";
+  const [name, ...given] = asked;
+  const shell = findShell(name);
+  const isLine = shell !== undefined && shells[shell].asksWith === "line";
   const words = isLine ? wordsUnderWay(given[0] ?? "").slice(1) : given;
   const word = words.at(-1) ?? "";
   const offer = await offerIn(words, commands, liveNames);
   if ("left" in offer) return [`\t${offer.left}`];
-  // zsh and fish choose among all by rules of their own, which the user may have set.
+  // The others choose among all by rules of their own, which the user may have set.
   if (!isLine) return candidateLines(offer);
   const matching = offer.filter(([each]) => each.startsWith(word));
   if (shell !== "bash") return candidateLines(matching);
