@@ -53,6 +53,17 @@ export type Manager = {
   pid: { words: string[]; read(output: string): number };
   /** What shows how the service is. */
   show: string;
+  /** What ends it, unless it lingers. */
+  ends: string;
+  /** How it runs without its user being logged in, where the manager knows of that. */
+  linger?: {
+    /** There on every machine that the manager was started with. */
+    machine: string;
+    /** There where this user's services linger. */
+    mark(user: string): string;
+    /** The command that makes them: those of whoever types it, unless a user is named. */
+    enable(user?: string): string;
+  };
 };
 
 /** The service manager of this user on this kind of machine; `undefined` where we know none. */

@@ -35,6 +35,7 @@ export function launchd(userHome: string, uid: number): Manager {
       read: (output) => Number(/^\s*pid = (\d+)$/m.exec(output)?.[1] ?? 0),
     },
     show: `launchctl print ${target}`,
+    ends: "when you log out",
   };
 }
 

@@ -32,6 +32,13 @@ export function systemd(configHome: string): Manager {
     ],
     pid: { words: systemctl("show", "--property=MainPID", "--value", unit).words, read: Number },
     show: `systemctl --user status ${unit}`,
+    ends: "with your last session",
+    // man 3 sd_booted, man 1 loginctl.
+    linger: {
+      machine: "/run/systemd/system",
+      mark: (user) => `/var/lib/systemd/linger/${user}`,
+      enable: (user) => ["loginctl enable-linger", ...(user === undefined ? [] : [user])].join(" "),
+    },
   };
 }
 

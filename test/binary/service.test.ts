@@ -1,7 +1,10 @@
 // port-daddy as a service of its user: installed, used, killed, upgraded and removed under a real systemd.
 
 import { describe, expect, test } from "bun:test";
-import { Home, isRoot, nobody } from "../home.ts";
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { binary, Home, isRoot, nobody } from "../home.ts";
+import { resultOf } from "./releases.ts";
 import { canRunAsUser, runAsUser } from "../userManager.ts";
 
 const canRun = { root: await canRunAsUser(0), nobody: await canRunAsUser(nobody) };
@@ -261,6 +264,32 @@ describe.skipIf(process.platform !== "linux")("an install is refused", () => {
     expect(code).toBe(0);
     expect(out).toContain(`\nEnvironment="PORT_DADDY_HOME=${home.state}"\n`);
     expect(out).toEndWith("\nsystemctl --user start port-daddy.service\n");
+  });
+
+  test("for a program whose path systemd cannot say, and the hint leads to a place where it can", async () => {
+    await using home = new Home();
+    const program = path.join(home.makeDirectory("it's here"), "port-daddy");
+    fs.copyFileSync(binary, program);
+    const copy = home.start([program, "install", "--dry-run"], { env });
+    const { code, out, err } = await resultOf(copy);
+    expect({ code, out }).toEqual({ code: 2, out: "" });
+    const [refusal, hint = ""] = err.split("\n");
+    expect(refusal).toEndWith("systemd runs no program whose path has a quote in it");
+    const followed = hint.replace(/^hint: install it from where it stays: /, "");
+    const line = `${followed} --dry-run`;
+    const { out: unit } = await home.shell(line);
+    expect(unit).toContain(`ExecStart="${home.directory}/.local/bin/port-daddy" daemon --json\n`);
+  });
+
+  test("for a path that no file can say", async () => {
+    await using home = new Home();
+    const program = path.join(home.makeDirectory("two\nlines"), "port-daddy");
+    fs.copyFileSync(binary, program);
+    const { code, err } = await resultOf(home.start([program, "install"], { env }));
+    expect({ code, err }).toEqual({
+      code: 2,
+      err: "error: port-daddy cannot be installed: a path has a control character in it\n",
+    });
   });
 
   test("for a daemon that is elsewhere", async () => {

@@ -80,6 +80,14 @@ describe("the unit", () => {
     },
   );
 
+  test("goes on without a login once the user lingers", () => {
+    const { linger, ends } = systemd("/c");
+    expect(ends).toBe("with your last session");
+    expect(linger!.mark("ada")).toBe("/var/lib/systemd/linger/ada");
+    expect(linger!.enable()).toBe("loginctl enable-linger");
+    expect(linger!.enable("ada")).toBe("loginctl enable-linger ada");
+  });
+
   test("the pid of its process is read from what systemctl prints", () => {
     expect(systemd("/c").pid.read("4312\n")).toBe(4312);
     expect(systemd("/c").pid.read("0\n")).toBe(0);

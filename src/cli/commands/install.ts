@@ -13,7 +13,8 @@ export const install = command({
   summary: "Install as system service",
   flags,
   examples: ["port-daddy install", "port-daddy install --dry-run"],
-  run: async ({ flags }, context) => (await import("../installation.ts")).install(flags, context),
+  run: async ({ flags }, context) =>
+    (await import("../installation/installation.ts")).install(flags, context),
 });
 
 export const uninstall = command({
@@ -22,5 +23,6 @@ export const uninstall = command({
   summary: "Remove system service",
   flags,
   examples: ["port-daddy uninstall"],
-  run: async ({ flags }, context) => (await import("../installation.ts")).uninstall(flags, context),
+  run: async ({ flags }, context) =>
+    (await import("../installation/installation.ts")).uninstall(flags, context),
 });
