@@ -111,6 +111,21 @@ describe("zsh", () => {
     await using terminal = await open(["zsh", "-f", "-i"], setup);
     await terminal.completes("port-daddy find myapp:w", "port-daddy find myapp:web ");
     await terminal.completes("port-daddy agent unr", "port-daddy agent unregister ");
+    await terminal.completes("pd agent unr", "pd agent unregister ");
+  });
+
+  test.skipIf(skip)("in such a directory it leaves another program called pd alone", async () => {
+    const directory = home.makeDirectory("functions");
+    fs.writeFileSync(path.join(home.makeDirectory("another"), "pd"), "#!/bin/sh\n", {
+      mode: 0o755,
+    });
+    fs.writeFileSync(
+      path.join(directory, "_port-daddy"),
+      (await home.run(["completions", "zsh"])).out,
+    );
+    const setup = `unsetopt promptsp; PS1="$ "; fpath=(${directory} $fpath); autoload -Uz compinit; compinit -D -u; path=(~/another $path)`;
+    await using terminal = await open(["zsh", "-f", "-i"], setup);
+    await terminal.completes("pd sub/de", "pd sub/deep/");
   });
 });
 
@@ -149,7 +164,7 @@ describe("fish", () => {
 test("the script for PowerShell asks for what is typed", async () => {
   const { code, out } = await home.run(["completions", "powershell"]);
   expect(code).toBe(0);
-  expect(out).toContain("Register-ArgumentCompleter -Native -CommandName port-daddy");
+  expect(out).toContain("Register-ArgumentCompleter -Native -CommandName $names");
   expect(out).toContain("__complete powershell $line");
 });
 

@@ -1,10 +1,15 @@
-#compdef port-daddy
+#compdef port-daddy pd
 # Completion of port-daddy for zsh. In ~/.zshrc, after compinit if you call that yourself:
 #   eval "$(port-daddy completions zsh)"
 #
 # Or as a file named _port-daddy in a directory of $fpath.
 
 _port-daddy() {
+  # Something else may be called pd.
+  if [[ ${service:t} == pd && ! ${commands[pd]:-} -ef ${commands[port-daddy]:-} ]]; then
+    _default
+    return
+  fi
   local reply line word note
   local -a before offered
   before=("${(@Q)words[2,CURRENT-1]}")
@@ -36,12 +41,11 @@ _port-daddy() {
 }
 
 # Loaded from a directory of functions, this file is the function's body; otherwise it is to be told of.
-if [[ ${funcstack[1]} == _port-daddy ]]; then
-  _port-daddy "$@"
-else
+if [[ ${funcstack[1]} != _port-daddy ]]; then
   (( ${+functions[compdef]} )) || { autoload -Uz compinit && compinit -i -D }
   compdef _port-daddy port-daddy
-  # Something else may be called pd.
   [[ ${commands[pd]:-} -ef ${commands[port-daddy]:-} ]] && compdef _port-daddy pd
   :
+else
+  _port-daddy "$@"
 fi
