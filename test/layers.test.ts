@@ -40,6 +40,16 @@ const rules: Rule[] = [
     mayNotImport: /^src\/(domain|daemon|system)\//,
     because: "what is stored does not depend on the rules that store it",
   },
+  {
+    from: /^(src\/(?!release\/)|dashboard\/)/,
+    mayNotImport: /^src\/release\//,
+    because: "what makes the binary is not in it",
+  },
+  {
+    from: /^src\/release\//,
+    mayNotImport: /^src\/(?!release\/)/,
+    because: "a build runs before there is anything of ours to run",
+  },
 ];
 
 function filesOf(folder: string): string[] {
