@@ -44,7 +44,7 @@ describe.each(shells.map((words) => [words.join(" "), words] as const))("under %
     expect(out).toContain(`\nInstalled port-daddy 1.2.3 to ${file} (pd is short for it).\n`);
     expect(out).toEndWith(`\nNext:\n${file} claim myapp:api\n`);
     expect(everythingIn(target(home))).toEqual(["pd", "port-daddy"]);
-    expect((await home.shell(`'${target(home)}/pd' version --quiet`)).out).toBe("1.2.3\n");
+    expect((await home.shell(`'${target(home)}/pd' --version`)).out).toBe("port-daddy 1.2.3\n");
   });
 
   testWith("a file without a checkout beside it does the same", async () => {
@@ -174,6 +174,29 @@ test("an older version is replaced, and named", async () => {
   expect(again.out).toContain(`${installed}, again (pd is short for it).\n`);
 });
 
+describe("an older one that does not answer", () => {
+  const shellsThere = shells.filter(([shell]) => !isMissing(shell!));
+  // Ten seconds for the program, and all of them at once.
+  test("is replaced all the same, and nothing of it goes on", async () => {
+    const replaced = shellsThere.map(async (shell) => {
+      await using home = homeOf();
+      fs.mkdirSync(target(home), { recursive: true });
+      const pidFile = path.join(home.directory, "pid");
+      const hangs = `#!/bin/sh\ntrap '' TERM\necho $$ >'${pidFile}'\nwhile :; do read line || exec sleep 60; done\n`;
+      fs.writeFileSync(path.join(target(home), "port-daddy"), hangs, { mode: 0o755 });
+      const { code, out, err } = await resultOf(startInstall(home, { shell: [...shell] }));
+      expect({ code, err }).toEqual({ code: 0, err: "" });
+      expect(out).toContain(
+        ", in place of one that did not tell its version (pd is short for it).\n",
+      );
+      const pid = Number(fs.readFileSync(pidFile, "utf8"));
+      expect(() => process.kill(pid, 0)).toThrow("ESRCH");
+      expect(everythingIn(target(home))).toEqual(["pd", "port-daddy"]);
+    });
+    await Promise.all(replaced);
+  });
+});
+
 test("a pd that is somebody else's is left as it is", async () => {
   await using home = homeOf();
   fs.mkdirSync(target(home), { recursive: true });
@@ -184,12 +207,93 @@ test("a pd that is somebody else's is left as it is", async () => {
   expect(fs.readFileSync(path.join(target(home), "pd"), "utf8")).toBe("my own");
 });
 
+describe("how the name alone is enough", () => {
+  const said = async (home: Home, env: Record<string, string>) =>
+    (await resultOf(startInstall(home, { env }))).out;
+
+  test.each([
+    ["/bin/bash", "~/.bashrc", "export PATH=", ':"$PATH"'],
+    ["/usr/bin/zsh", "~/.zshrc", "export PATH=", ':"$PATH"'],
+    ["/usr/bin/fish", "~/.config/fish/config.fish", "fish_add_path ", ""],
+    ["", "the profile of your shell", "export PATH=", ':"$PATH"'],
+  ])("is told to a user of %p for %s", async (SHELL, file, before, after) => {
+    await using home = homeOf();
+    expect(await said(home, { SHELL })).toContain(
+      `\nTo type its name alone, add this line to ${file}:\n${before}${target(home)}${after}\nNext:\n`,
+    );
+  });
+
+  test("is a line that works, whatever the directory is called", async () => {
+    await using home = homeOf();
+    const PREFIX = path.join(home.directory, 'it\'s "$HOME" `id`');
+    const lines = (await said(home, { PREFIX })).split("\n");
+    const line = lines.find((line) => line.startsWith("export PATH="));
+    const found = await home.shell(`${line}\ncommand -v port-daddy`);
+    expect(found.out).toBe(`${PREFIX}/bin/port-daddy\n`);
+    const next = lines.at(-2)!.replace(/ claim .*/, "");
+    expect((await home.shell(`${next} --version`)).out).toBe("port-daddy 1.2.3\n");
+  });
+
+  test("is not told where PATH has it already, by whatever way", async () => {
+    await using home = homeOf();
+    home.makeDirectory(".local/bin");
+    fs.symlinkSync(".local/bin", path.join(home.directory, "bin"));
+    const out = await said(home, { PATH: `${home.directory}/bin/:${process.env["PATH"]}` });
+    expect(out).toEndWith(" (pd is short for it).\nNext:\nport-daddy claim myapp:api\n");
+  });
+
+  test("is not told where no PATH can hold it", async () => {
+    await using home = homeOf();
+    const out = await said(home, { PREFIX: path.join(home.directory, "a:b") });
+    expect(out).toEndWith(`\nNext:\n${home.directory}/a:b/bin/port-daddy claim myapp:api\n`);
+    expect(out).not.toContain("PATH");
+  });
+});
+
+test("what a user set for tar, curl and wget is not obeyed", async () => {
+  for (const downloader of ["curl", "wget"].filter((name) => !isMissing(name))) {
+    await using home = homeOf();
+    for (const file of [".curlrc", ".config/curlrc"]) {
+      fs.mkdirSync(path.dirname(path.join(home.directory, file)), { recursive: true });
+      fs.writeFileSync(path.join(home.directory, file), 'proxy = "http://127.0.0.1:1"\n');
+    }
+    fs.writeFileSync(
+      path.join(home.directory, ".wgetrc"),
+      "output_document = /dev/null\nhttp_proxy = http://127.0.0.1:1\n",
+    );
+    const env = {
+      PATH: programs(home, [...needed, downloader]),
+      TAR_OPTIONS: "--strip-components=1",
+    };
+    const { code, err } = await resultOf(startInstall(home, { env }));
+    expect({ code, err }, downloader).toEqual({ code: 0, err: "" });
+  }
+});
+
+test("checksums whose lines end as on Windows are read", async () => {
+  await using others = await Releases.of("1.2.3", program("1.2.3"));
+  others.files.set("SHA256SUMS", String(others.files.get("SHA256SUMS")).replaceAll("\n", "\r\n"));
+  await using home = new Home({ PORT_DADDY_RELEASES: `${others.url}/` });
+  expect(await resultOf(startInstall(home))).toMatchObject({ code: 0, err: "" });
+});
+
+test.skipIf(isMissing("curl"))("releases may be a directory, by its file URL", async () => {
+  await using home = new Home();
+  const directory = home.makeDirectory("releases");
+  for (const [name, bytes] of releases.files)
+    fs.writeFileSync(path.join(directory, name), bytes as string | Uint8Array);
+  const env = { PORT_DADDY_RELEASES: `file://${directory}` };
+  expect(await resultOf(startInstall(home, { env }))).toMatchObject({ code: 0, err: "" });
+});
+
 test("another port-daddy that comes first in PATH is pointed out", async () => {
   await using home = homeOf();
-  const first = programs(home, [], { "port-daddy": "echo 0.1.0" });
+  const first = programs(home, [], { "port-daddy": "echo port-daddy 0.1.0" });
   const env = { PATH: `${first}:${target(home)}:${process.env["PATH"]}` };
   const { out } = await resultOf(startInstall(home, { env }));
-  expect(out).toContain(`\nAnother port-daddy comes first in your PATH: ${first}/port-daddy\n`);
+  expect(out).toContain(
+    `\nAnother port-daddy comes first in your PATH: ${first}/port-daddy\nTo have this one instead, add this line to `,
+  );
   expect(out).toEndWith(`\nNext:\n${target(home)}/port-daddy claim myapp:api\n`);
 });
 
@@ -232,5 +336,31 @@ describe("the binary itself", () => {
     expect(everythingIn(fish)).toEqual(["pd.fish", "port-daddy.fish"]);
     expect(everythingIn(path.join(home.directory, ".local/share"))).not.toContain("zsh");
     expect(fs.readFileSync(path.join(bash, "pd"), "utf8")).toContain("port-daddy");
+  });
+
+  test("a setting of this shell that is wrong is told of after all is in its place, for everybody", async () => {
+    await using home = new Home({ PORT_DADDY_RELEASES: real.url, PORT_DADDY_PORT: "many" });
+    const bash = home.makeDirectory(".local/share/bash-completion/completions");
+    const shell = ["sh", "-c", "umask 077; exec sh"];
+    const { code, out, err } = await resultOf(startInstall(home, { shell }));
+    expect({ code, err }).toEqual({ code: 0, err: "" });
+    expect(out).toMatch(
+      /\nBefore it can be of use, see to this:\nerror: PORT_DADDY_PORT must be .*, not "many"\n/,
+    );
+    for (const file of [path.join(bash, "port-daddy"), path.join(target(home), "port-daddy")])
+      expect(fs.statSync(file).mode & 0o044, file).toBe(0o044);
+  });
+
+  test("a daemon that does not answer is told of, and what to do", async () => {
+    await using home = new Home({ PORT_DADDY_RELEASES: real.url });
+    await home.run(["start"]);
+    const pid = (await home.daemonPid())!;
+    process.kill(pid, "SIGSTOP");
+    const { code, out, err } = await resultOf(startInstall(home));
+    process.kill(pid, "SIGCONT");
+    expect({ code, err }).toEqual({ code: 0, err: "" });
+    expect(out).toMatch(
+      /\nBefore it can be of use, see to this:\nerror: The daemon .*\nhint: .*\n$/,
+    );
   });
 });

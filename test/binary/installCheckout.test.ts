@@ -36,7 +36,7 @@ function start(
 ) {
   const pinned = `#!/bin/sh\n[ "$1" = --version ] || { [ "$1 $2" = "build.ts --outfile" ] && ${building}; }\n`;
   fs.writeFileSync(path.join(checkout, "pinned"), pinned, { mode: 0o755 });
-  const PATH = programs(home, [...needed, "cp", "sleep"], { npm });
+  const PATH = programs(home, [...needed, "cp"], { npm });
   return home.start(["sh", "check out/install.sh"], { env: { PATH } });
 }
 

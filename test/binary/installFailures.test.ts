@@ -14,6 +14,7 @@ import {
   programs,
   Releases,
   resultOf,
+  script as scriptFile,
   startInstall,
 } from "./releases.ts";
 
@@ -70,6 +71,12 @@ async function fails({ without = [], own = {}, env, shell, prepare }: Case): Pro
 const mayMount =
   Bun.spawnSync(["unshare", "-m", "mount", "-t", "tmpfs", "tmpfs", "/tmp"]).exitCode === 0;
 
+/** Each with the programs that must be missing for it to be chosen. */
+const downloaders: [string, string[]][] = [
+  ["curl", []],
+  ["wget", ["curl"]],
+];
+
 const bytesOf = (name: string): Uint8Array<ArrayBuffer> => good.get(name);
 const changed =
   /^the checksum of port-daddy-1\.2\.3-linux-x64\.tar\.gz is not the one in SHA256SUMS/;
@@ -102,8 +109,14 @@ describe("what is downloaded", () => {
     releases.files.set(ours, await archive("1.2.3", platform, "echo hello >stray; exit 3\n"));
     releases.sum();
     expect(await fails({})).toBe(
-      `the binary of ${ours} does not run on this machine, for the reason above; nothing was installed`,
+      `the binary of ${ours} does not run on this machine, and nothing was installed: it ended with 3`,
     );
+  });
+
+  test("that this processor cannot run says so, rather than a number", async () => {
+    releases.files.set(ours, await archive("1.2.3", platform, "kill -ILL $$\n"));
+    releases.sum();
+    expect(await fails({})).toEndWith("nothing was installed: its processor is too old for it");
   });
 
   test("that is made for musl and does not run says what such a binary needs", async () => {
@@ -121,10 +134,7 @@ describe("what is downloaded", () => {
     );
   });
 
-  for (const [downloader, without] of [
-    ["curl", []],
-    ["wget", ["curl"]],
-  ] as [string, string[]][]) {
+  for (const [downloader, without] of downloaders) {
     const found = Bun.which(downloader);
     test.skipIf(found === null)(`and ends midway is not installed: ${downloader}`, async () => {
       releases.files.set(ours, endsMidway);
@@ -135,16 +145,46 @@ describe("what is downloaded", () => {
 
   test.each([
     ["a page", "<html>Sign in to the network</html>"],
+    ["a page in Latin-1", Buffer.from("<html>Anmeldung für Gäste</html>", "latin1")],
     ["nothing", ""],
-    ["sums of other platforms", `${"0".repeat(64)}  ${nameOf("1.2.3", other)}\n`],
     ["a sum that is cut off", `${"0".repeat(63)}  ${ours}\n`],
     ["a name that leads elsewhere", `${"0".repeat(64)}  ../${ours}\n`],
   ])("as checksums is %s: no line is taken from it", async (_, text) => {
     releases.files.set("SHA256SUMS", text);
-    expect(await fails({})).toStartWith(`${releases.url}/SHA256SUMS has no line for linux-x64;`);
+    expect(await fails({})).toBe(
+      `${releases.url}/SHA256SUMS holds no checksums of port-daddy, but perhaps a page to sign in at; nothing was installed`,
+    );
     expect(releases.asked).toEqual(["SHA256SUMS"]);
   });
+
+  test("has nothing for this platform, which is named", async () => {
+    releases.files.set("SHA256SUMS", `${"0".repeat(64)}  ${nameOf("1.2.3", other)}\n`);
+    expect(await fails({})).toBe(
+      `the release at ${releases.url} has no archive for linux-x64; nothing was installed`,
+    );
+    expect(releases.asked).toEqual(["SHA256SUMS"]);
+  });
+
+  for (const [downloader, without] of downloaders) {
+    const found = Bun.which(downloader);
+    test.skipIf(found === null)(
+      `as checksums goes on for ever is given up: ${downloader}`,
+      async () => {
+        releases.files.set("SHA256SUMS", neverEnds);
+        const own = { wget: `exec '${found}' "$@"` };
+        expect(await fails({ without, own })).toBe(
+          `${releases.url}/SHA256SUMS holds more than 64 kB, so it is not a list of checksums; nothing was installed`,
+        );
+      },
+    );
+  }
 });
+
+/** As fast as it is read. */
+const neverEnds = () =>
+  new Response(
+    new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(8_192)) }),
+  );
 
 /** Promises more than it gives. */
 function endsMidway(): Response {
@@ -256,13 +296,63 @@ describe("the place", () => {
     // A home is its owner's alone.
     const prepare = () => fs.chmodSync(home.directory, 0o755);
     expect(await fails({ shell, prepare, own: passThrough("setpriv") })).toBe(
-      `${target} is not writable; name another place: PREFIX=/some/dir sh install.sh`,
+      `${target} is not writable; name another place: curl -fsSL ${releases.url}/install.sh | PORT_DADDY_RELEASES=${releases.url} PREFIX=/some/dir sh`,
     );
   });
 
   test("is not an argument, since it would be ignored", async () => {
     const shell = ["sh", "-s", "--", "--prefix", "/opt"];
     expect(await fails({ shell })).toStartWith("it takes no arguments;");
+  });
+});
+
+describe("where the releases are", () => {
+  test.each(["releases.example.com/1.0", "ftp://example.com/1.0", "/srv/releases"])(
+    "cannot be %p",
+    async (PORT_DADDY_RELEASES) => {
+      expect(await fails({ env: { PORT_DADDY_RELEASES } })).toBe(
+        `PORT_DADDY_RELEASES must be a URL that begins with https://, http:// or file://, not '${PORT_DADDY_RELEASES}'`,
+      );
+    },
+  );
+});
+
+describe("what is to be typed next", () => {
+  test("names the script where it is a file, quoted as that takes", async () => {
+    const script = "it's here/install.sh";
+    const prepare = () => {
+      home.makeDirectory("it's here");
+      fs.copyFileSync(scriptFile, path.join(home.directory, script));
+      fs.writeFileSync(path.join(home.directory, "file"), "");
+    };
+    const env = { PREFIX: "file", PORT_DADDY_RELEASES: "" };
+    expect(await fails({ shell: ["sh", script], env, prepare })).toBe(
+      `file/bin cannot be made; name another place: PREFIX=/some/dir sh 'it'\\''s here/install.sh'`,
+    );
+  });
+
+  test("keeps the place that was named, and works as it stands", async () => {
+    releases.files.set(ours, bytesOf(ours).slice(0, -100));
+    const line = await fails({
+      env: { PREFIX: "my tools" },
+      prepare: () => home.makeDirectory("my tools/bin"),
+    });
+    const again = `curl -fsSL ${releases.url}/install.sh | PORT_DADDY_RELEASES=${releases.url} PREFIX='my tools' sh`;
+    expect(line).toEndWith(`; try again: ${again}`);
+    releases.files.set(ours, bytesOf(ours));
+    releases.files.set("install.sh", fs.readFileSync(scriptFile));
+    await using fresh = new Home();
+    const PATH = `${programs(fresh, [], machine)}:${process.env["PATH"]}`;
+    const { code, err } = await resultOf(fresh.start(["sh", "-c", again], { env: { PATH } }));
+    expect({ code, err }).toEqual({ code: 0, err: "" });
+    expect(everythingIn(path.join(fresh.directory, "my tools/bin"))).toEqual(["pd", "port-daddy"]);
+  });
+
+  test("without curl is for wget", async () => {
+    const own = { wget: "exit 4" };
+    expect(await fails({ without: ["curl"], own, shell: ["sh", "-s", "--", "--help"] })).toEndWith(
+      `say where to install: wget -qO- ${releases.url}/install.sh | PORT_DADDY_RELEASES=${releases.url} PREFIX=/some/dir sh`,
+    );
   });
 });
 

@@ -1,6 +1,8 @@
 // install.sh that is told to end while it downloads, from a terminal (Ctrl-C) or by whoever knows its pid.
 
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import * as fs from "node:fs";
+import * as path from "node:path";
 import { eventually, Home } from "../home.ts";
 import {
   everythingIn,
@@ -44,6 +46,23 @@ describe.each(["dash", "bash", "zsh", "busybox sh"])("a signal to %s", (name) =>
       expect(added).toEqual([".local", ".local/bin"]);
     });
   }
+});
+
+test("a signal does not wait for an older one that does not answer", async () => {
+  await using others = await Releases.of("1.2.3", program("1.2.3"));
+  await using home = new Home({ PORT_DADDY_RELEASES: others.url });
+  const older = path.join(home.makeDirectory(".local/bin"), "port-daddy");
+  const pidFile = path.join(home.directory, "pid");
+  const hangs = `#!/bin/sh\ntrap '' TERM\necho $$ >'${pidFile}'\nexec sleep 60\n`;
+  fs.writeFileSync(older, hangs, { mode: 0o755 });
+  const child = startInstall(home);
+  const pid = await eventually("it is asked", () =>
+    fs.existsSync(pidFile) ? Number(fs.readFileSync(pidFile, "utf8")) : 0,
+  );
+  child.kill("SIGTERM");
+  expect((await resultOf(child)).code).toBe(143);
+  expect(() => process.kill(pid, 0)).toThrow("ESRCH");
+  expect(fs.readFileSync(older, "utf8")).toBe(hangs);
 });
 
 const neverEnds = () =>

@@ -12,8 +12,13 @@ export const platforms = [
 ];
 
 /** A program that stands for the binary where the test is about what leads to it: it knows its version alone. */
-export const program = (version: string) =>
-  `#!/bin/sh\n[ "$1" = version ] && [ "\${2:-}" = --quiet ] && echo ${version}\n`;
+export const program = (version: string) => `#!/bin/sh
+case "$*" in
+--version) echo "port-daddy ${version}" ;;
+version) printf 'port-daddy ${version}\\ndaemon     not running\\n' ;;
+*) exit 1 ;;
+esac
+`;
 
 type Answer = string | Uint8Array<ArrayBuffer> | (() => Response);
 
@@ -121,7 +126,21 @@ export function programs(home: Home, names: string[], own: Record<string, string
 /** What install.sh needs of a system, beside something to download with. */
 export const needed = [
   ...["sh", "uname", "ldd", "df", "sed", "head", "tail", "cut", "mktemp", "mkdir", "dirname"],
-  ...["cat", "rm", "mv", "ln", "readlink", "chmod", "tar", "gzip", "sha256sum"],
+  ...[
+    "cat",
+    "rm",
+    "mv",
+    "ln",
+    "readlink",
+    "chmod",
+    "tar",
+    "gzip",
+    "sha256sum",
+    "tr",
+    "wc",
+    "env",
+    "sleep",
+  ],
 ];
 
 /** What says that this is Linux on x64 with glibc, wherever the test runs. */

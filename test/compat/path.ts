@@ -17,7 +17,7 @@ test.skipIf(obstacle !== undefined)(
     await using home = new Home();
     const clone = home.makeDirectory("port daddy");
     cloneTo(clone);
-    const PATH = programs(home, [...needed, "env", "node", "npm"]);
+    const PATH = programs(home, [...needed, "node", "npm"]);
     const env = { PATH, ...npmSettings() };
     const { code, out, err } = await resultOf(
       home.start(["sh", "-c", readmeLine()], { cwd: clone, env }),
