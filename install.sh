@@ -403,7 +403,7 @@ tell_next() {
   running=$(sed -n 's/^daemon  *\(.*\), pid [0-9]*$/\1/p' "$said")
   if [ -n "$running" ] && [ "$running" != "$own" ]; then
     printf 'The daemon that runs is still %s. To put the new one in force:\n%s restart\n' "$running" "$command"
-  else
+  elif [ -z "$before" ]; then
     printf 'Next:\n%s claim myapp:api\n' "$command"
   fi
 }

@@ -219,7 +219,7 @@ describe.each([
         find ~/.config -type f -o -type l; ls ~/state | grep service || :
         systemctl --user show --property=LoadState --value port-daddy
         port-daddy find -q
-        port-daddy uninstall`;
+        port-daddy uninstall 2>/dev/null`;
       expect(await run(script)).toEqual({
         code: 0,
         out: [
@@ -241,6 +241,18 @@ describe.each([
       );
     });
   });
+});
+
+test("where there is no service, uninstall tells how to be rid of the program, and that works", async () => {
+  await using home = new Home();
+  const own = home.makeDirectory("it's own");
+  fs.copyFileSync(binary, path.join(own, "port-daddy"));
+  fs.symlinkSync("port-daddy", path.join(own, "pd"));
+  const { code, out, err } = await resultOf(home.start([path.join(own, "pd"), "uninstall"]));
+  expect({ code, out }).toEqual({ code: 0, out: "port-daddy is not installed as a service\n" });
+  const [, line] = /^hint: to remove the program itself: (.*)\n$/.exec(err) ?? [];
+  expect((await home.shell(line!)).code).toBe(0);
+  expect(fs.readdirSync(own)).toEqual([]);
 });
 
 describe.skipIf(process.platform !== "linux")("an install is refused", () => {

@@ -3,6 +3,7 @@
 import * as path from "node:path";
 import { homeDirectory } from "../../config.ts";
 import { shellWord } from "../../contract/shell.ts";
+import { isSameFile } from "../../system/daemons.ts";
 import { repositoryOf } from "../../system/paths.ts";
 import type { Order } from "../../system/service.ts";
 
@@ -16,6 +17,13 @@ export function passing({ command: [program = ""] }: Order): string | undefined 
   if (temporary.test(`${folder}/`)) return `${program} is in a place for temporary files`;
   const isBuilt = path.basename(folder) === "dist" && repositoryOf(folder) !== undefined;
   return isBuilt ? `${program} is what a checkout builds, and changes with it` : undefined;
+}
+
+/** This program, and its short name where that stands for it. */
+export function ownFiles(): string[] {
+  const program = process.execPath;
+  const short = path.join(path.dirname(program), "pd");
+  return isSameFile(short, program) ? [program, short] : [program];
 }
 
 type Place = {

@@ -9,7 +9,7 @@ import type { Manager, Order, Step } from "../../system/service.ts";
 import type { Context } from "../command.ts";
 import { tell, warn } from "../commands/daemon.ts";
 import { directory, plain, toJson } from "../render.ts";
-import { installFrom, passing, placesToStay } from "./place.ts";
+import { installFrom, ownFiles, passing, placesToStay } from "./place.ts";
 
 export type Flags = { dryRun?: boolean; json?: boolean; quiet?: boolean };
 
@@ -82,8 +82,12 @@ function tellSpan({ ends, linger }: Manager, { terminal }: Context): void {
 }
 
 export function tellNotInstalled({ json, quiet }: Flags, { terminal }: Context): void {
-  if (json) terminal.out(toJson({ uninstalled: false }));
-  else if (!quiet) terminal.out("port-daddy is not installed as a service");
+  if (json) return terminal.out(toJson({ uninstalled: false }));
+  if (quiet) return;
+  terminal.out("port-daddy is not installed as a service");
+  if (!Bun.isStandaloneExecutable) return;
+  const files = ownFiles().map(shellWord).join(" ");
+  terminal.err(`hint: to remove the program itself: port-daddy stop && rm ${plain(files)}`);
 }
 
 /** The commands that would be run. */
