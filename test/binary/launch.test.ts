@@ -109,12 +109,13 @@ describe("a launched command", () => {
   });
 
   test("that opens another port is told of, with what to do", async () => {
-    const running = launch(["other:web", "--", ...server("other", 3)]);
+    const [program, flag, code] = server("other", 3) as [string, string, string];
+    const running = launch(["other:web", "--", program, flag, code]);
     const [, opened, claimed] = await running.says(
       /warning: it listens on port (\d+), and not on (\d+)/,
     );
     expect(Number(opened)).toBe(Number(claimed) + 3);
-    expect(running.said.err).toContain(`--port ${opened} -- `);
+    expect(running.said.err).toContain(`--port ${opened} -- ${program} ${flag} '${code}'\n`);
     await running.stop();
   });
 

@@ -6,6 +6,7 @@ import { childEnvironment } from "../../config.ts";
 import { processInWords, type ProcessInfo } from "../../contract/entities.ts";
 import { localUrl } from "../../contract/loopback.ts";
 import type { InputOf } from "../../contract/operations.ts";
+import { shellWord } from "../../contract/shell.ts";
 import { descendants } from "../../system/processes.ts";
 import { adopted, endAll, noteStarted, send } from "../../system/trees.ts";
 import { exitCodeOf } from "../program.ts";
@@ -150,6 +151,6 @@ function tellElsewhere({ id, words }: Plan, port: number, ports: number[], { tel
   tell(id, `warning: it listens on ${opened}, and not on ${port}, which is claimed for it`);
   tell(
     id,
-    `hint: have it read PORT, or claim what it uses: port-daddy launch ${id} --port ${ports[0]} -- ${plain(words.join(" "))}`,
+    `hint: have it read PORT, or claim what it uses: port-daddy launch ${id} --port ${ports[0]} -- ${plain(words.map(shellWord).join(" "))}`,
   );
 }
