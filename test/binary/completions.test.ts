@@ -267,12 +267,20 @@ async function open(shell: string[], setup: string) {
     /** Types a line and a tab, and waits for what is to be seen; then takes the line away. */
     async completes(line: string, wanted: string): Promise<void> {
       const from = seen.length;
-      await type(`${line}\t`);
+      await type(line);
       const shown = () => Bun.stripANSI(seen.slice(from)).replace(/[\u0007\r]|.\u0008/g, "");
-      try {
-        await eventually(`'${line}' becomes '${wanted}'`, () => shown().includes(wanted), 8_000);
-      } catch (error) {
-        throw new Error(`${String(error)}; shown was ${JSON.stringify(shown())}`);
+      const becomes = (withinMs: number) =>
+        eventually(`'${line}' becomes '${wanted}'`, () => shown().includes(wanted), withinMs);
+      // What the daemon does not tell in time is not offered: on a busy machine people press the key again.
+      for (let presses = 1; ; presses++) {
+        await type("\t");
+        try {
+          await becomes(2_000);
+          break;
+        } catch (error) {
+          if (presses === 4)
+            throw new Error(`${String(error)}; shown was ${JSON.stringify(shown())}`);
+        }
       }
       await type("\u0015\u000b");
     },
