@@ -62,7 +62,6 @@ test("the events that are offered are listed, and are not taken for a webhook", 
   const { play } = makeSide();
   const { events } = await play({ path: "/webhooks/events", events: [] });
   expect(events.map(({ event }: any) => event)).toEqual(webhookEvents);
-  expect(events).toHaveLength(10);
   expect(events).toContainEqual({ event: "service.claim", summary: "Service was claimed" });
 });
 
