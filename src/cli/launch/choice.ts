@@ -7,7 +7,7 @@ import { repositoryOf } from "../../system/paths.ts";
 import type { Context } from "../command.ts";
 import { directory as shownDirectory } from "../render.ts";
 import { homeDirectory } from "../../config.ts";
-import type { Scripts } from "./injection.ts";
+import type { Scripts } from "./scripts.ts";
 
 export type Choice = {
   words: string[];

@@ -1,5 +1,6 @@
 // Programs that do not read PORT, and how each wants to be told its port. A row is data: what is matched is the program
-// that is really run, whatever npm, npx, env or a package script stands before it.
+// that is really run, whatever npm, npx, env or a package script stands before it. Next, Nuxt, Gatsby, Parcel, Ember,
+// vue-cli-service, http-server, live-server, serve, gunicorn and Rails are not here: they read it.
 
 export type Framework = {
   programs: readonly string[];
@@ -18,31 +19,21 @@ export type Framework = {
 export const frameworks: readonly Framework[] = [
   // JavaScript
   { programs: ["vite"], except: ["build", "optimize"], add: "--port {port} --strictPort" },
-  { programs: ["next"], only: ["", "dev", "start"], add: "--port {port}", same: ["-p"] },
-  { programs: ["astro"], only: ["", "dev", "preview"], add: "--port {port}" },
-  {
-    programs: ["nuxt", "nuxi"],
-    only: ["dev", "preview", "start"],
-    add: "--port {port}",
-    same: ["-p"],
-  },
-  { programs: ["react-router", "remix"], only: ["dev", "vite:dev"], add: "--port {port}" },
-  { programs: ["gatsby"], only: ["develop", "serve"], add: "--port {port}", same: ["-p"] },
-  { programs: ["vitepress"], only: ["dev", "preview", "serve"], add: "--port {port}" },
+  { programs: ["astro"], only: ["dev", "preview"], add: "--port {port}" },
+  { programs: ["react-router"], only: ["dev"], add: "--port {port}" },
+  { programs: ["remix"], only: ["dev", "vite:dev"], add: "--port {port}" },
+  { programs: ["vitepress"], only: ["", "dev", "preview", "serve"], add: "--port {port}" },
   { programs: ["docusaurus"], only: ["start", "serve"], add: "--port {port}", same: ["-p"] },
   { programs: ["ng"], only: ["serve", "s", "dev"], add: "--port {port}" },
-  { programs: ["vue-cli-service"], only: ["serve"], add: "--port {port}" },
-  { programs: ["ember"], only: ["serve", "server", "s"], add: "--port {port}", same: ["-p"] },
-  { programs: ["react-native", "expo"], only: ["start"], add: "--port {port}" },
+  { programs: ["expo"], only: ["", "start"], add: "--port {port}", same: ["-p"] },
+  { programs: ["react-native"], only: ["start"], add: "--port {port}" },
   { programs: ["wrangler"], only: ["dev"], add: "--port {port}" },
   { programs: ["storybook"], only: ["dev"], add: "--port {port}", same: ["-p"] },
-  { programs: ["webpack", "rspack"], only: ["serve", "server", "s"], add: "--port {port}" },
+  { programs: ["webpack"], only: ["serve", "server", "s"], add: "--port {port}" },
   { programs: ["webpack-dev-server"], add: "--port {port}" },
-  { programs: ["rsbuild"], only: ["dev", "preview"], add: "--port {port}" },
-  { programs: ["parcel"], except: ["build", "watch"], add: "--port {port}", same: ["-p"] },
-  { programs: ["http-server", "json-server"], add: "--port {port}", same: ["-p"] },
-  { programs: ["live-server"], add: "--port={port}" },
-  { programs: ["serve"], add: "--listen {port}", same: ["-l", "-p"] },
+  { programs: ["rspack"], only: ["serve", "server", "s", "dev", "preview"], add: "--port {port}" },
+  { programs: ["rsbuild"], only: ["", "dev", "preview"], add: "--port {port}" },
+  { programs: ["json-server"], add: "--port {port}", same: ["-p"] },
   // Python
   { programs: ["manage.py", "django-admin"], only: ["runserver"], add: "{port}" },
   { programs: ["flask"], only: ["run"], add: "--port {port}", same: ["-p"] },
@@ -53,7 +44,6 @@ export const frameworks: readonly Framework[] = [
   { programs: ["mkdocs"], only: ["serve"], add: "--dev-addr localhost:{port}", same: ["-a"] },
   { programs: ["http.server"], add: "{port}" },
   // Ruby, PHP, Go and others
-  { programs: ["rails"], only: ["server", "s"], add: "--port {port}", same: ["-p"] },
   { programs: ["jekyll"], only: ["serve", "server", "s"], add: "--port {port}", same: ["-P"] },
   { programs: ["artisan"], only: ["serve"], add: "--port={port}" },
   { programs: ["symfony"], only: ["serve", "server:start"], add: "--port={port}" },
