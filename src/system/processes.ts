@@ -32,13 +32,16 @@ export function* ancestors(pid: number): Generator<ProcessStat> {
   }
 }
 
-/** The processes that came from one, as far as their parents still live. */
-export function descendants(pid: number): number[] {
+/** The processes that came from one, as far as their parents still live; without those apart, and what is below them. */
+export function descendants(
+  pid: number,
+  isApart: (pid: number) => boolean = () => false,
+): number[] {
   const parents = machine.parents();
   const found = [pid];
   // Grows while it is walked.
   for (const one of found)
-    for (const [child, parent] of parents) if (parent === one) found.push(child);
+    for (const [child, parent] of parents) if (parent === one && !isApart(child)) found.push(child);
   return found.slice(1);
 }
 

@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { eventually, Home, isGone, type Result } from "../home.ts";
+import { binary, eventually, Home, isGone, type Result } from "../home.ts";
 
 let home: Home;
 beforeAll(() => {
@@ -310,6 +310,27 @@ describe("a command that is started again", () => {
     const running = launch(["always:web", "--restart", "always", "--", "true"]);
     await running.says("starting it again");
     expect((await running.stop()).code).toBe(0);
+  });
+});
+
+describe("what is on its own does not end with a launch:", () => {
+  test("the daemon that it was the first to need", async () => {
+    await using home = new Home();
+    expect(await home.run(["launch", "first:web", "--", "true"])).toMatchObject({ code: 0 });
+    expect(await home.daemonPid()).toBeDefined();
+  });
+
+  test("the daemon and the detached launch that its command has started", async () => {
+    await using home = new Home();
+    const [id, name] = ["inner:web", "on-its-own"];
+    await home.run(["claim", id]);
+    const bin = [binary, "launch", id, "--detach", "--", ...server(name)];
+    const script = `kill -9 ${await home.daemonPid()}; ${quoted(bin)}`;
+    const { code, err } = await home.run(["launch", "outer:web", "--", "sh", "-c", script]);
+    expect(code, err).toBe(0);
+    expect(await home.daemonPid()).toBeDefined();
+    expect(processesWith(`Response("${name}")`)).not.toEqual([]);
+    expect((await home.run(["launch", "--stop", id])).out).toBe(`Stopped ${id}\n`);
   });
 });
 

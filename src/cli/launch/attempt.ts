@@ -9,11 +9,13 @@ import type { InputOf } from "../../contract/operations.ts";
 import { shellWord } from "../../contract/shell.ts";
 import { descendants } from "../../system/processes.ts";
 import { adopted, endAll, noteStarted, send } from "../../system/trees.ts";
+import { endAll, noteStarted, send } from "../../system/trees.ts";
 import { exitCodeOf } from "../program.ts";
 import { plain } from "../render.ts";
 import { scriptsOf, type Choice } from "./choice.ts";
 import { injectionFor } from "./injection.ts";
 import { linesOf } from "./output.ts";
+import { orphans } from "./tree.ts";
 import { watchPort } from "./watch.ts";
 
 /** What is to be launched, and how. */
@@ -110,10 +112,7 @@ function startKeeper(run: Run, output: Output): { pid: number; ended: Promise<nu
   async function ended(): Promise<number> {
     await keeper.exited;
     // Had it been killed, what it kept is ours now.
-    await endAll(
-      () => adopted().flatMap((pid) => [pid, ...descendants(pid)]),
-      () => "SIGTERM",
-    );
+    await endAll(orphans, () => "SIGTERM");
     await Promise.all(drained);
     fs.closeSync(lifeline);
     return exitCodeOf(keeper);

@@ -10,6 +10,7 @@ import type { Context } from "../command.ts";
 import type { Plan } from "./attempt.ts";
 import * as launcher from "./launcher.ts";
 import { openLog } from "./output.ts";
+import { launcherWord } from "./tree.ts";
 
 /** How long a launcher may take to say that it has the port, the start of a daemon included. */
 const introductionMs = 25_000;
@@ -19,16 +20,13 @@ const goneMs = 2 * endMs;
 
 const lookEveryMs = 20;
 
-/** The word by which a launcher is started that nobody waits for. */
-export const word = "__launch";
-
 type Errand = { plan: Plan; caller: string };
 
 /** Starts a launcher that outlives us. Returns when it has the port; throws what kept it from that. */
 export async function detach(plan: Plan, context: Context): Promise<Launched> {
   const { home } = context.config;
   const errand: Errand = { plan, caller: context.callerId() };
-  const child = Bun.spawn([...ownCommand(), word, JSON.stringify(errand)], {
+  const child = Bun.spawn([...ownCommand(), launcherWord, JSON.stringify(errand)], {
     detached: true,
     cwd: plan.directory,
     stdio: ["ignore", "pipe", "ignore"],
@@ -101,5 +99,5 @@ export async function stop({ id, pid }: Launch): Promise<void> {
 
 /** A number that belongs to another process by now is never sent a signal. */
 function isLauncher(pid: number): boolean {
-  return commandOf(pid).some((each) => each === word || each === "launch");
+  return commandOf(pid).some((each) => each === launcherWord || each === "launch");
 }

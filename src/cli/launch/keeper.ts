@@ -2,8 +2,8 @@
 // the launcher, nothing of it is left. The launcher holds the other end of a pipe for as long as it lives.
 
 import { adoptOrphans, endAll, noteStarted, send } from "../../system/trees.ts";
-import { descendants } from "../../system/processes.ts";
 import { exitCodeOf } from "../program.ts";
+import { treeBelow } from "./tree.ts";
 
 /** The descriptor of the pipe that ends when the launcher does. */
 export const lifeline = 3;
@@ -36,7 +36,7 @@ export async function keep(words: string[], warn: (text: string) => void): Promi
   const first = await Promise.race([asked.promise, ended.then(() => undefined)]);
   // What a command leaves behind when it ends has nobody to end it later; a shell's jobs hear no SIGINT.
   const signal = () => (child.exitCode === null && child.signalCode === null && first) || "SIGTERM";
-  const left = await endAll(() => descendants(process.pid), signal, hurry.signal);
+  const left = await endAll(() => treeBelow(process.pid), signal, hurry.signal);
   if (left.length > 0) warn(`warning: could not be ended: process ${left.join(", ")}`);
   return left.includes(child.pid) ? 1 : ended;
 }
