@@ -7,7 +7,7 @@ import { callerId } from "../system/caller.ts";
 import { commands } from "./commands/index.ts";
 import type { Context } from "./command.ts";
 import * as help from "./help.ts";
-import { hidden } from "./hidden.ts";
+import { hidden, type Opener } from "./hidden.ts";
 import { parse, wantsJson } from "./parse.ts";
 import { toJson, plain } from "./render.ts";
 import { NotStarted } from "./program.ts";
@@ -39,7 +39,7 @@ async function run(
 ): Promise<number> {
   if (words.length === 1 && /^(-v|--version)$/.test(words[0]!))
     return said(terminal, `port-daddy ${build.version}`);
-  const open = (terminal: Terminal) => openContext(terminal, runDaemon);
+  const open: Opener = (terminal, caller) => openContext(terminal, runDaemon, caller);
   const internal = hidden.get(words[0]);
   if (internal) return (await internal(words.slice(1), terminal, open)) ?? 0;
   if (words[0] === "help") return run([...words.slice(1), "--help"], terminal, runDaemon);
@@ -51,9 +51,13 @@ async function run(
 }
 
 /** What a command works with, by the settings of this shell. */
-function openContext(terminal: Terminal, runDaemon: Context["runDaemon"]): Context {
+function openContext(
+  terminal: Terminal,
+  runDaemon: Context["runDaemon"],
+  caller = callerId,
+): Context {
   const config = readConfig();
-  const side = { config, terminal, callerId };
+  const side = { config, terminal, callerId: caller };
   return { ...side, daemon: connectOrStart(side), runningDaemon: () => connect(side), runDaemon };
 }
 

@@ -4,12 +4,11 @@ import { commands } from "./commands/index.ts";
 import type { Context } from "./command.ts";
 import type { Terminal } from "./terminal.ts";
 
+/** What a command works with; on behalf of another caller where one is named. */
+export type Opener = (terminal: Terminal, caller?: Context["callerId"]) => Context;
+
 /** Returns the exit code; none is 0. */
-type Hidden = (
-  words: string[],
-  terminal: Terminal,
-  open: (terminal: Terminal) => Context,
-) => Promise<number | void>;
+type Hidden = (words: string[], terminal: Terminal, open: Opener) => Promise<number | void>;
 
 export const hidden: ReadonlyMap<string | undefined, Hidden> = new Map<string, Hidden>([
   [
@@ -23,7 +22,7 @@ export const hidden: ReadonlyMap<string | undefined, Hidden> = new Map<string, H
     "__launch",
     async ([errand = ""], terminal, open) => {
       const { serve } = await import("./launch/detached.ts");
-      return serve(errand, terminal.out, (log) => open({ ...terminal, ...log }));
+      return serve(errand, terminal.out, (log, caller) => open({ ...terminal, ...log }, caller));
     },
   ],
   [

@@ -286,6 +286,18 @@ describe("nothing is left", () => {
     expect(await screen.exited).toBe(3);
     expect(seen).toContain("interrupted");
   });
+
+  test("but the daemon, whether the launch has started it or its command", async () => {
+    await using at = new Home();
+    await at.run(["launch", "first:web", "--", "true"]);
+    const first = await at.daemonPid();
+    expect(await at.history("first:web")).toEqual(["claim", "launch", "release", "launch_exit"]);
+    await at.run(["launch", "second:web", "--", binary, "restart"]);
+    const second = await at.daemonPid();
+    expect([first, second]).toEqual([expect.any(Number), expect.any(Number)]);
+    expect(at.daemons()).toEqual([second!]);
+    expect(second).not.toBe(first);
+  });
 });
 
 describe("a command that is started again", () => {
@@ -355,6 +367,9 @@ describe("a detached launch", () => {
     expect(stopped.out).toBe(`Stopped ${name}\n`);
     expect(await home.service(name)).toBeUndefined();
     expect(await launchesOf(name)).toMatchObject([{ status: "ended", code: 143 }]);
+    const { entries } = await home.json(["log", "--target", name]);
+    const told = entries.filter(({ action }: any) => action.startsWith("launch"));
+    expect(told.map(({ actor }: any) => actor)).toEqual(Array(3).fill(ready.actor));
     expect(processesWith(`Response("detached")`)).toEqual([]);
   });
 

@@ -7,8 +7,6 @@ import { processInWords, type ProcessInfo } from "../../contract/entities.ts";
 import { localUrl } from "../../contract/loopback.ts";
 import type { InputOf } from "../../contract/operations.ts";
 import { shellWord } from "../../contract/shell.ts";
-import { descendants } from "../../system/processes.ts";
-import { adopted, endAll, noteStarted, send } from "../../system/trees.ts";
 import { endAll, noteStarted, send } from "../../system/trees.ts";
 import { exitCodeOf } from "../program.ts";
 import { plain } from "../render.ts";

@@ -49,14 +49,14 @@ export async function detach(plan: Plan, context: Context): Promise<Launched> {
 export async function serve(
   text: string,
   say: (line: string) => void,
-  open: (terminal: Pick<Context["terminal"], "out" | "err">) => Context,
+  open: (log: Pick<Context["terminal"], "out" | "err">, caller: () => string) => Context,
 ): Promise<number> {
   const { plan, caller } = JSON.parse(text) as Errand;
   const { id } = plan;
   let write: ((line: string) => void) | undefined;
   const early: string[] = [];
   const note = (line: string) => (write ? write(line) : early.push(line));
-  const context: Context = { ...open({ out: note, err: note }), callerId: () => caller };
+  const context = open({ out: note, err: note }, () => caller);
   let launched: Launched;
   try {
     launched = await launcher.claim(plan, context);
