@@ -10,7 +10,13 @@ import type { Config } from "../config.ts";
 import { asFault, Fault } from "../contract/faults.ts";
 import { buildLabel, headers, readSettings } from "../contract/headers.ts";
 import { format } from "../contract/range.ts";
-import { operations, type OperationName } from "../contract/operations.ts";
+import {
+  operations,
+  type InputOf,
+  type OperationName,
+  type OutputOf,
+  type StreamName,
+} from "../contract/operations.ts";
 import * as paths from "../system/paths.ts";
 import { plain } from "./render.ts";
 import type { Terminal } from "./terminal.ts";
@@ -50,8 +56,11 @@ export function connectOrStart(side: Side): Client {
   const startingClient: Client = {
     async *follow(name, input, options) {
       // Whoever listens from now on needs a daemon now.
-      await Promise.race([startingClient.call("version", {}), aborted(options.signal)]);
-      yield* client.follow(name, input, options);
+      const health = await Promise.race([
+        startingClient.call("health", {}),
+        aborted(options.signal),
+      ]);
+      yield* client.follow(name, health ? fromNowOn(name, input, health) : input, options);
     },
     async call(name, input, options) {
       for (let tries = 1; ; tries++) {
@@ -70,6 +79,19 @@ export function connectOrStart(side: Side): Client {
     },
   };
   return startingClient;
+}
+
+/**
+ * The input of a stream that says itself where it begins: a daemon that dies at once, counted among whose subscribers
+ * we were, may not have come to tell us.
+ */
+function fromNowOn<N extends StreamName>(
+  name: N,
+  input: InputOf<N>,
+  { lastMessage }: OutputOf<"health">,
+): InputOf<N> {
+  const isPlaced = name !== "subscribe" || "after" in input || "last" in input;
+  return isPlaced ? input : { ...input, after: lastMessage };
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -25,8 +25,8 @@ const comeBackAfterMs = 250;
 const answerMs = 30_000;
 
 /**
- * The events of a stream, across connections, until the signal is aborted. Throws `Unreachable` where there is no
- * daemon at first, and the fault that it answers.
+ * The events of a stream, across connections, until the signal is aborted. A daemon that cannot be reached is one that
+ * is away, also at first: whoever must know that there is one asks it something before. Throws what it refuses.
  */
 export async function* follow(
   target: Target,
@@ -34,7 +34,6 @@ export async function* follow(
   { signal, onAway = () => {} }: FollowOptions,
 ): AsyncGenerator<StreamEvent> {
   const position: Position = { id: undefined };
-  let wasConnected = false;
   let isAway = false;
   function setAway(away: boolean): void {
     if (isAway !== away) onAway(away);
@@ -43,7 +42,6 @@ export async function* follow(
   while (!signal.aborted) {
     try {
       for await (const event of connection(target, request, position, signal)) {
-        wasConnected = true;
         setAway(false);
         if (event) yield event;
       }
@@ -52,7 +50,7 @@ export async function* follow(
       const mayReturn =
         error instanceof Fault && (error.code === "unavailable" || error.code === "timed_out");
       if (signal.aborted) return;
-      if (!wasConnected || !mayReturn) throw error;
+      if (!mayReturn) throw error;
     }
     if (signal.aborted) return;
     setAway(true);

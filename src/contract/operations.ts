@@ -166,6 +166,10 @@ export const operations = {
           locks: count,
           agents: described(count, "How many agents are active"),
           subscribers: described(count, "How many streams are open"),
+          lastMessage: described(
+            count,
+            "The newest message's id, 0 before the first: subscribe after it",
+          ),
         },
         { summary: "The daemon is up" },
       ),

@@ -46,6 +46,7 @@ export const handlers: { [N in OperationName]: Handler<N> } = {
     locks: locks.count(daemon.world),
     agents: agents.count(daemon.world, "active"),
     subscribers: daemon.streams.count(),
+    lastMessage: daemon.world.sequences.messages.last(),
   }),
   version,
   activity: ({ world }, input) => activity.list(world, input),

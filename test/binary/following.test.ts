@@ -1,7 +1,10 @@
 // `sub` and `log --follow`, which go on until told otherwise: through a daemon that goes away, and not past their reader.
 
 import { describe, expect, test } from "bun:test";
+import { once } from "node:events";
 import * as fs from "node:fs";
+import * as http from "node:http";
+import type { AddressInfo } from "node:net";
 import * as path from "node:path";
 import { eventually, Home } from "../home.ts";
 
@@ -112,6 +115,25 @@ describe("a sub", () => {
     await eventually("it has come", () => sub.out.length > 0);
     expect(sub.out).toEqual(["new"]);
     expect(sub.err).toEqual([]); // -q: no narration.
+  });
+
+  test.each([
+    ["answered", ""],
+    ["said a word", "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"],
+  ])("whose daemon dies before it has %s goes on from where it began", async (_, last) => {
+    await using home = new Home();
+    const asked: string[] = [];
+    await using daemon = http.createServer(({ url, socket }, answer) => {
+      asked.push(url!);
+      if (url === "/health") answer.end(JSON.stringify({ lastMessage: 7 }));
+      else if (asked.length === 2) socket.end(last);
+      else answer.end(`id: 8\ndata: ${JSON.stringify({ payload: "new" })}\n\n`);
+    });
+    await once(daemon.listen(0, "127.0.0.1"), "listening");
+    const env = { PORT_DADDY_URL: `http://127.0.0.1:${(daemon.address() as AddressInfo).port}` };
+    const sub = await home.run(["sub", "quiet", "-q", "--count", "1"], { env });
+    expect(sub).toEqual({ code: 0, out: "new\n", err: "" });
+    expect(asked).toEqual(["/health", ...Array(2).fill("/subscribe/quiet?after=7")]);
   });
 
   test("does not start a daemon that somebody has stopped, and ends by its timeout all the same", async () => {

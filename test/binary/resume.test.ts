@@ -20,7 +20,13 @@ async function open(home: Home, url: string) {
     // No proxy of the environment, and no limit of Bun's own.
     fetch: (input, init) => fetch(input, { ...init, proxy: false, timeout: false }),
   });
-  const seen = { messages: [] as Seen[], snapshots: [] as Seen[], gaps: 0, opened: 0 };
+  const seen = {
+    messages: [] as Seen[],
+    snapshots: [] as Seen[],
+    gaps: 0,
+    opened: 0,
+    isPlaced: false,
+  };
   const read = ({ lastEventId, data }: { lastEventId: string; data: string }): Seen => ({
     id: Number(lastEventId),
     data: JSON.parse(data),
@@ -29,10 +35,8 @@ async function open(home: Home, url: string) {
   source.onmessage = (event) => void seen.messages.push(read(event));
   source.addEventListener("snapshot", (event) => void seen.snapshots.push(read(event)));
   source.addEventListener("gap", () => void seen.gaps++);
-  await eventually("the stream is open", async () => {
-    const { subscribers } = (await (await home.fetch("/health")).json()) as any;
-    return seen.opened === 1 && subscribers === 1;
-  });
+  source.addEventListener("position", () => void (seen.isPlaced = true));
+  await eventually("the stream has told where it begins", () => seen.isPlaced);
   return { seen, [Symbol.dispose]: () => source.close() };
 }
 
