@@ -47,6 +47,10 @@ type Server = Bun.Server<undefined>;
 /** How long another daemon may take to say who it is. */
 const introductionMs = 500;
 
+/** How long a port may stay taken that no visible process has: of a daemon that was killed, its last sockets. */
+const closingMs = 1_000;
+const lookEveryMs = 5;
+
 /** Larger bodies than ours are refused by the guard, with a sentence; this is where Bun itself gives up, without one. */
 const limits = { development: false, maxRequestBodySize: 64 * 1024 * 1024 } as const;
 
@@ -144,9 +148,10 @@ function noAddress(host: string): Fault {
 /**
  * Listens on 127.0.0.1 and, where the machine has it, ::1. Port 0 takes one that is free on both.
  * Returns none where another user's port-daddy has the port: this one then serves its socket alone.
- * Throws `held` naming whoever else has it.
+ * Throws `held` naming whoever else has it, at once where that can be seen.
  */
 export async function listenOnLoopback(port: number, serve: Serve): Promise<Server[]> {
+  const end = performance.now() + closingMs;
   for (let attempt = 0; ; attempt++) {
     const first = listenOn("127.0.0.1", port, serve);
     const second = first instanceof Error ? first : listenOn("::1", first.port!, serve);
@@ -155,8 +160,15 @@ export async function listenOnLoopback(port: number, serve: Serve): Promise<Serv
     if (!(first instanceof Error)) await first.stop(true);
     if (port === 0 && attempt < 20) continue;
     if (await isAnotherUsers(port)) return [];
-    throw taken(port, second as Error);
+    const isClosing = codeOf(second as Error) === "EADDRINUSE" && !isSeenOn(port);
+    if (!isClosing || performance.now() > end) throw taken(port, second as Error);
+    await Bun.sleep(lookEveryMs);
   }
+}
+
+/** Whether a process that can be seen has the port. One that was killed is gone before all of its sockets are. */
+function isSeenOn(port: number): boolean {
+  return listenersOn(port).some(({ pid }) => pid !== null);
 }
 
 function listenOn(hostname: string, port: number, serve: Serve): Server | Error {

@@ -117,6 +117,24 @@ describe.skipIf(!isRoot)("where another user's port-daddy has the port", () => {
     expect((await ours.json(["find"])).services.map(({ id }: any) => id)).toEqual(["mine"]);
   });
 
+  test("a port that something unseen has is waited for, as what was killed still closes it", async () => {
+    const settings: Record<string, string> = {};
+    await using theirs = new Home(settings, { uid: nobody });
+    const port = theirs.range.end;
+    settings["PORT_DADDY_PORT"] = String(port);
+    let asked = 0;
+    const closing = Bun.serve({
+      hostname: "127.0.0.1",
+      port,
+      fetch() {
+        if (++asked > 1) void closing.stop(true);
+        return new Response("nothing of ours");
+      },
+    });
+    expect((await theirs.json(["start"])).port).toBe(port);
+    expect(asked).toBeGreaterThan(1);
+  });
+
   test("nobody else can open our socket", async () => {
     await using ours = new Home();
     await ours.run(["start"]);

@@ -15,7 +15,7 @@ function withPort(): { home: Home; origin: string } {
 type Seen = { id: number; data: any };
 
 /** Opens a stream, and returns what it has told so far once the daemon has sent where it begins. */
-async function open(home: Home, url: string) {
+async function open(url: string) {
   const source = new EventSource(url, {
     // No proxy of the environment, and no limit of Bun's own.
     fetch: (input, init) => fetch(input, { ...init, proxy: false, timeout: false }),
@@ -67,7 +67,7 @@ describe.each(interruptions)("after %s", (_, interrupt) => {
     await using _ = home;
     await home.json(["start"]);
     await publish(home, "build:old", 2);
-    using stream = await open(home, `${origin}/subscribe/build:*`);
+    using stream = await open(`${origin}/subscribe/build:*`);
     const { seen } = stream;
     const ids = await publish(home, "build:web", 3);
     for (let round = 1; round <= 2; round++) {
@@ -90,7 +90,7 @@ describe.each(interruptions)("after %s", (_, interrupt) => {
     await using _ = home;
     await home.json(["start"]);
     await publish(home, "quiet", 2);
-    using stream = await open(home, `${origin}/subscribe/quiet`);
+    using stream = await open(`${origin}/subscribe/quiet`);
     await interrupt(home);
     const ids = await publish(home, "quiet", 3);
     await eventually("the client is back", () => stream.seen.opened === 2);
@@ -103,7 +103,7 @@ describe.each(interruptions)("after %s", (_, interrupt) => {
     const { home, origin } = withPort();
     await using _ = home;
     await home.json(["start"]);
-    using stream = await open(home, `${origin}/subscribe/mine`);
+    using stream = await open(`${origin}/subscribe/mine`);
     const ids = await publish(home, "mine", 1);
     await publish(home, "other", 5);
     await eventually("it has come", () => stream.seen.messages.length === 1);
@@ -125,7 +125,7 @@ describe.each(interruptions)("after %s", (_, interrupt) => {
     await using _home = home;
     await home.json(["start"]);
     await publish(home, "old", 1);
-    using stream = await open(home, `${origin}/events`);
+    using stream = await open(`${origin}/events`);
     const { seen } = stream;
     await publish(home, "new", before);
     await eventually("all has come", () => seen.messages.length === before);
