@@ -126,8 +126,11 @@ describe.skipIf(!isInstalled)("the page of services", () => {
       await filter.fill(words);
       await isShown([...expected]);
     }
-    const { count } = await home.json(["find"]);
-    await page.getByText(`1 of ${count} services`).waitFor();
+    // Claims of other tests, whose servers have stopped, end meanwhile.
+    await eventually("it says of how many", async () => {
+      const { count } = await home.json(["find"]);
+      return page.getByText(`1 of ${count} services`).isVisible();
+    });
     await filter.fill("sift nowhere");
     await page.getByText("No service matches this filter.").waitFor();
 
@@ -144,7 +147,7 @@ describe.skipIf(!isInstalled)("the page of services", () => {
     await isShown(["sift:api:main"]);
     await status.selectOption("assigned");
     await isShown(["sift:api", "sift:web", "sift2:api"]);
-  });
+  }, 60_000);
 
   test("checks a service's health when asked to, and says why it is not healthy", async () => {
     await using window = await open("?open=ill:api");
