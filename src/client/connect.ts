@@ -186,7 +186,7 @@ async function findOrMiss(config: Config): Promise<Version | undefined> {
 /** A process has the state directory, but nothing answers on its socket. */
 function silentDaemon({ home }: Config): Fault {
   return new Fault("timed_out", `A daemon has the state directory ${home} but does not answer`, {
-    hint: `see who has it: fuser -v ${shellWord(paths.daemonLock(home))}`,
+    hint: "find out why: port-daddy doctor",
   });
 }
 

@@ -50,7 +50,7 @@ export function connectionFault(error: unknown, target: Target, deadlineMs: numb
   if (reason !== undefined) return new Unreachable(target, reason);
   if (name === "TimeoutError") {
     return new Fault("timed_out", `The daemon did not answer within ${deadlineMs / 1000} s`, {
-      hint: "see how it is: port-daddy status",
+      hint: "find out why: port-daddy doctor",
     });
   }
   return new ConnectionLost(code || String(message));

@@ -114,7 +114,7 @@ function bind(
     if (code === "EADDRNOTAVAIL" || code === "EAFNOSUPPORT") return "no_such_address";
     if (code === "EADDRINUSE") return "in_use";
     throw new Fault("unavailable", `Ports cannot be tried: ${reasonOf(error)}`, {
-      hint: "see how it is: port-daddy status",
+      hint: "see what is wrong: port-daddy doctor",
     });
   }
 }

@@ -2,6 +2,7 @@
 
 import { Database } from "bun:sqlite";
 import * as fs from "node:fs";
+import { shellWord } from "../contract/shell.ts";
 import { Fault } from "../contract/faults.ts";
 import { migrations } from "./migrations.ts";
 import { asStorageFault, isDamage } from "./trouble.ts";
@@ -36,7 +37,7 @@ export function open(file: string, notice: (text: string) => void = () => {}): D
 
 function openAsIs(file: string): Database {
   Database.MAX_QUERY_CACHE_SIZE = keptStatements;
-  const db = new Database(file, { create: true, readwrite: true, strict: true });
+  const db = connect(file);
   try {
     db.run(`PRAGMA busy_timeout = ${busyTimeoutMs}`);
     db.run("PRAGMA journal_mode = WAL");
@@ -70,6 +71,19 @@ export function sizeOf(db: Database): number {
   const { page_count: pages } = db.query("PRAGMA page_count").get() as { page_count: number };
   const { page_size: bytes } = db.query("PRAGMA page_size").get() as { page_size: number };
   return pages * bytes;
+}
+
+function connect(file: string): Database {
+  // To open a pipe would take for ever.
+  if (fs.statSync(file, { throwIfNoEntry: false })?.isFile() === false)
+    throw new Fault("unavailable", `The database ${file} is in the way: it is not a file`, {
+      hint: `see what it is: ls -ld ${shellWord(file)}`,
+    });
+  try {
+    return new Database(file, { create: true, readwrite: true, strict: true });
+  } catch (error) {
+    throw asStorageFault(error);
+  }
 }
 
 /** Greater than these an `application_id` would be negative. */
