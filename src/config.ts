@@ -4,7 +4,7 @@ import type * as net from "node:net";
 import * as path from "node:path";
 import * as duration from "./contract/duration.ts";
 import { lockOwner } from "./contract/entities.ts";
-import { Fault } from "./contract/faults.ts";
+import { asFault, Fault } from "./contract/faults.ts";
 import { inUrl, loopbackNames } from "./contract/loopback.ts";
 import type { Range } from "./contract/range.ts";
 import {
@@ -102,6 +102,16 @@ const udpTarget: Field<UdpTarget> = {
 
 const anyText = text({ summary: "", max: 4096 });
 
+/** A relative one would be another for each directory that a command runs in, and `~` is the shell's to replace. */
+const directory: Field<string> = {
+  ...anyText,
+  expects: "the absolute path of a directory, such as /home/ada/.port-daddy",
+  accept(value, name) {
+    const given = anyText.accept(value, name);
+    return given !== undefined && path.isAbsolute(given) ? path.resolve(given) : undefined;
+  },
+};
+
 /** From what must be seen to what is good to know. */
 const logLevels = ["error", "warn", "info"] as const;
 export type LogLevel = (typeof logLevels)[number];
@@ -110,7 +120,7 @@ export const settings = {
   PORT_DADDY_HOME: {
     summary: "State directory: database, socket, log",
     defaultName: "$XDG_STATE_HOME/port-daddy or ~/.local/state/port-daddy",
-    field: { ...anyText, expects: "a directory" },
+    field: directory,
   },
   PORT_DADDY_PORT: {
     summary: "The daemon's TCP port on loopback; 0 takes any free one",
@@ -249,7 +259,36 @@ export const alwaysReserved = [8080, 8000, 9876] as const;
 
 type Environment = Record<string, string | undefined>;
 
-/** Reads the settings. Throws `invalid_input` that names the variable; an empty one counts as not set. */
+/** Variables that cannot be read as they are. */
+export class BadSettings extends Fault {
+  readonly names: readonly string[];
+  constructor(names: readonly [string, ...string[]], message: string) {
+    super("invalid_input", message, {
+      details: { field: names[0] },
+      hint: `do without: unset ${names.join(" ")}`,
+    });
+    this.names = names;
+  }
+}
+
+/** The settings with those that cannot be read left out, and why they cannot. */
+export function readSoundConfig(env: Environment = process.env): {
+  config: Config;
+  faults: BadSettings[];
+} {
+  const faults: BadSettings[] = [];
+  for (let sound = env; ;) {
+    try {
+      return { config: readConfig(sound), faults };
+    } catch (error) {
+      if (!(error instanceof BadSettings)) throw error;
+      faults.push(error);
+      sound = { ...sound, ...Object.fromEntries(error.names.map((name) => [name, undefined])) };
+    }
+  }
+}
+
+/** Reads the settings. Throws `BadSettings` for one that cannot be; an empty one counts as not set. */
 export function readConfig(env: Environment = process.env): Config {
   const explicit = new Set<SettingName>();
   function read<N extends SettingName>(name: N): ValueOf<Settings[N]["field"]> | undefined {
@@ -257,16 +296,19 @@ export function readConfig(env: Environment = process.env): Config {
     const given = env[name] || undefined;
     if (given !== undefined) explicit.add(name);
     const text = given ?? byDefault;
-    return text === undefined ? undefined : checkText(field, text, name);
+    try {
+      return text === undefined ? undefined : checkText(field, text, name);
+    } catch (error) {
+      throw new BadSettings([name], asFault(error).message);
+    }
   }
 
   const port = read("PORT_DADDY_PORT")!;
   const range = { start: read("PORT_DADDY_RANGE_START")!, end: read("PORT_DADDY_RANGE_END")! };
   if (range.start > range.end) {
-    throw new Fault(
-      "invalid_input",
+    throw new BadSettings(
+      ["PORT_DADDY_RANGE_START", "PORT_DADDY_RANGE_END"],
       `PORT_DADDY_RANGE_START (${range.start}) must not be above PORT_DADDY_RANGE_END (${range.end})`,
-      { details: { field: "PORT_DADDY_RANGE_START" } },
     );
   }
   const host = read("PORT_DADDY_HOST");
@@ -275,7 +317,7 @@ export function readConfig(env: Environment = process.env): Config {
     token: read("PORT_DADDY_TOKEN"),
     rateLimit: read("PORT_DADDY_RATE_LIMIT"),
     userHome: homeDirectory(env),
-    home: path.resolve(read("PORT_DADDY_HOME") ?? defaultHome(env)),
+    home: read("PORT_DADDY_HOME") ?? defaultHome(env),
     port,
     range,
     reserved: new Set([...alwaysReserved, port, ...(read("PORT_DADDY_RESERVED") ?? [])]),
@@ -378,7 +420,6 @@ export function daemonSettings(
     "PORT_DADDY_NO_AUTOSTART",
   ];
   const set = [...explicit].filter((name) => !ofShell.includes(name) && env[name] !== undefined);
-  // The daemon's directory is not ours, so a relative path would lead it elsewhere.
   return { ...Object.fromEntries(set.map((name) => [name, env[name]!])), PORT_DADDY_HOME: home };
 }
 

@@ -77,7 +77,7 @@ describe("a command line that is wrong exits with 2, says what is wrong and wher
     const { code, err } = await run("find");
     expect([code, err]).toEqual([
       2,
-      'error: PORT_DADDY_PORT must be a whole number from 0 to 65535, not "many"',
+      'error: PORT_DADDY_PORT must be a whole number from 0 to 65535, not "many"\nhint: do without: unset PORT_DADDY_PORT',
     ]);
   });
 });
