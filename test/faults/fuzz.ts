@@ -80,6 +80,9 @@ export async function fuzz({ seed, requests }: { seed: number; requests: number 
       const { id } = JSON.parse(text) as { id?: string };
       if (id !== undefined) webhooks.push(id);
     }
+    // Those that are gone would be most of the list, and few requests would meet one that is there.
+    const removed = webhooks.indexOf(path.split("/")[2]!);
+    if (operation === "removeWebhook" && response.ok && removed >= 0) webhooks.splice(removed, 1);
     return problemOf(response, text, method);
   }
 
