@@ -175,11 +175,19 @@ function generator(seed: number, firstPort: number, webhooks: readonly string[])
       status: () => pick(["assigned", "running", "active", "stale", "failed"]),
       filter: () => pick(["a", "shop:*", null]),
       secret: () => "quiet",
+      command: () =>
+        pick([
+          ["npm", "run", "dev"],
+          ["sh", "-c", "a\nb"],
+        ]),
+      restart: () => pick(["never", "always"]),
+      state: () => pick(["ready", "ready", "hijacked", "restarting", "ended"]),
     };
     const numbers = ["limit", "after", "before", "since", "until", "last", "maxServices"];
     if (name in known) return known[name]!();
     if ([...numbers, "maxLocks"].includes(name)) return 1 + below(100);
-    if (["dryRun", "wait", "force", "active", "whileAlive"].includes(name)) return isOdd(0.5);
+    if (["dryRun", "wait", "force", "active", "whileAlive", "keep", "retry"].includes(name))
+      return isOdd(0.5);
     return pick(names);
   }
 
