@@ -33,8 +33,13 @@ if (!(forMs >= 1.5 * warmUpMs))
   throw new Error(`--minutes is a number from 1.5 on, not ${values.minutes}: the first warms up`);
 
 const home = new Home(settings);
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
-  process.on(signal, () => void end(1));
+let isInterrupted = false;
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  process.on(signal, () => {
+    isInterrupted = true;
+    void end(1);
+  });
+}
 
 type Row = Sample & { atMs: number; perSecond: number; slowestMs: number };
 const names = Object.keys(measures) as Measure[];
@@ -51,9 +56,11 @@ try {
   await Promise.all([...crowd, ended, sampling]);
   await end(report(rows, tally, pace) ? 0 : 1);
 } catch (error) {
-  console.error(error);
-  console.error(logOf(home));
-  await end(1);
+  if (!isInterrupted) {
+    console.error(error);
+    console.error(logOf(home));
+    await end(1);
+  }
 }
 
 async function sample(pid: number, start: number, pace: Pace, rows: Row[]): Promise<void> {
@@ -95,7 +102,7 @@ function report(rows: Row[], tally: Tally, pace: Pace): boolean {
   const perSecond = judged.reduce((sum, row) => sum + row.perSecond, 0) / judged.length;
   const isFast = perSecond >= leastShare * operationsPerSecond;
   console.log(
-    `${isFast ? "" : "TOO SLOW: "}${perSecond.toFixed(0)} operations a second, ${pace.done} in all`,
+    `${isFast ? "" : "TOO SLOW, or the machine too busy: "}${perSecond.toFixed(0)} operations a second, ${pace.done} in all`,
   );
   console.log(
     Object.entries(tally)
