@@ -2,7 +2,6 @@
 // writes is on and synced every second, as ours is kept: what was acknowledged survives the end of the process, and a
 // loss of power may cost the last moments.
 
-import * as path from "node:path";
 import { connect, encode } from "../client.ts";
 import { compareRates, inTurns, load, type Line, type Load, type Options } from "../measure.ts";
 import { command, connectTo, type Client } from "../redisClient.ts";
@@ -103,14 +102,9 @@ async function startRedis(home: Home, program: string): Promise<Server> {
   const directory = home.makeDirectory("redis");
   const child = home.start([
     ...[program, "--bind", "127.0.0.1", "--port", String(port), "--dir", directory, "--save", ""],
-    ...[
-      "--appendonly",
-      "yes",
-      "--appendfsync",
-      "everysec",
-      "--logfile",
-      path.join(directory, "log"),
-    ],
+    ...["--appendonly", "yes", "--appendfsync", "everysec", "--logfile", `${directory}/log`],
+    // It would write its title over the environment, by which a home finds what it has to end.
+    ...["--set-proc-title", "no"],
   ]);
   await eventually("Redis answers", async () => {
     const clients = await connectTo({ port }, 1).catch(() => undefined);
