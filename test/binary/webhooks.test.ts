@@ -225,10 +225,11 @@ describe("the commands", () => {
     });
   });
 
-  test("events lists the ten that the page names, with what they mean", async () => {
+  test("events lists those that the page names, with what they mean", async () => {
     const names =
       `service.claim service.release agent.register agent.unregister agent.stale lock.acquire
-      lock.release message.publish daemon.start daemon.stop`.split(/\s+/);
+      lock.release message.publish daemon.start daemon.stop
+      service.ready service.hijacked service.exit`.split(/\s+/);
     const quiet = await home.run(["webhooks", "events", "-q"]);
     expect(quiet.out.trim().split("\n").sort()).toEqual(names.toSorted());
     expect((await home.run(["webhooks", "events"])).out).toMatch(
