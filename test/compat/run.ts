@@ -1,11 +1,12 @@
-// What this project asks of a machine, on machines that have no more: `npm run compat [-- --short]`. The long form makes
-// a clean Debian first, which takes minutes.
+// What this project asks of a machine, on machines that have no more, and real frameworks started by `launch`:
+// `npm run compat [-- --short]`. The long form installs the frameworks, and makes a clean Debian, which takes minutes.
 
 import * as path from "node:path";
 import { parseArgs } from "node:util";
 
 const { values } = parseArgs({ options: { short: { type: "boolean", default: false } } });
-const files = values.short ? ["path.ts"] : ["path.ts", "debian.ts"];
+const short = ["path.ts", "servers.ts"];
+const files = values.short ? short : [...short, "frameworks.ts", "debian.ts"];
 const { exitCode } = Bun.spawnSync(
   [process.execPath, "test", ...files.map((file) => path.join(import.meta.dir, file))],
   { stdio: ["ignore", "inherit", "inherit"] },
