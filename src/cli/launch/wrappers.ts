@@ -57,7 +57,8 @@ function withoutWrapper(words: readonly string[]): readonly string[] | undefined
   ] as const)
     if (Object.hasOwn(wrappers, wrapper))
       return withoutFlags(words.slice(count), wrappers[wrapper]);
-  if (/^python[\d.]*$/.test(name)) return ofPython(words.slice(1));
+  // The name of a module stands after -m, or after some letters of which that is the last: `-um flask`.
+  if (/^python[\d.]*$/.test(name)) return withoutFlags(words.slice(1), flagsOfPython);
   if (["node", "bun", "deno"].includes(name)) {
     const file = withoutFlags(words.slice(1), flagsOfNode);
     return /[/\\]|\.[cm]?js$/.test(file[0] ?? "") ? file : undefined;
@@ -65,24 +66,13 @@ function withoutWrapper(words: readonly string[]): readonly string[] | undefined
   return name === "php" && second === "artisan" ? words.slice(1) : undefined;
 }
 
-/** A module's name stands after -m, which may be the last of some letters: `-um flask`. */
-function ofPython(words: readonly string[]): readonly string[] | undefined {
-  const rest = withoutFlags(words, flagsOfPython, (word) => /^-\w*m$/.test(word));
-  return rest.length > 0 ? rest : undefined;
-}
-
-/** What follows the flags, and the values of those that take the next word; a `--` ends them, and so does `isLast`. */
+/** What follows the flags, and the values of those that take the next word. */
 export function withoutFlags(
   words: readonly string[],
   valued: readonly string[] = [],
-  isLast = (word: string): boolean => word === "--",
 ): readonly string[] {
   let at = 0;
-  while (words[at]?.startsWith("-")) {
-    const word = words[at]!;
-    at += valued.includes(word) ? 2 : 1;
-    if (isLast(word)) break;
-  }
+  while (words[at]?.startsWith("-")) at += valued.includes(words[at]!) ? 2 : 1;
   return words.slice(at);
 }
 
