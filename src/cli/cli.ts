@@ -1,11 +1,11 @@
 // The command line, from its words to its exit code.
 
 import { build } from "../build.ts";
-import { readConfig } from "../config.ts";
+import { readSoundConfig } from "../config.ts";
 import { asFault, type Fault } from "../contract/faults.ts";
 import { callerId } from "../system/caller.ts";
 import { commands } from "./commands/index.ts";
-import type { Context } from "./command.ts";
+import type { Command, Context } from "./command.ts";
 import * as help from "./help.ts";
 import { hidden, type Opener } from "./hidden.ts";
 import { parse, wantsJson } from "./parse.ts";
@@ -39,7 +39,7 @@ async function run(
 ): Promise<number> {
   if (words.length === 1 && /^(-v|--version)$/.test(words[0]!))
     return said(terminal, `port-daddy ${build.version}`);
-  const open: Opener = (terminal, caller) => openContext(terminal, runDaemon, caller);
+  const open: Opener = (terminal, caller) => openContext(terminal, runDaemon, { caller });
   const internal = hidden.get(words[0]);
   if (internal) return (await internal(words.slice(1), terminal, open)) ?? 0;
   if (words[0] === "help") return run([...words.slice(1), "--help"], terminal, runDaemon);
@@ -47,18 +47,28 @@ async function run(
   if (!command && family.length > 0) return said(terminal, help.forFamily(family, terminal.paint));
   if (!command) return said(terminal, help.overview(commands, terminal.paint));
   if (helpFor !== undefined) return said(terminal, help.forCommand(command, terminal.paint));
-  return (await command.run({ args, program, flags }, open(terminal))) ?? 0;
+  const context = openContext(terminal, runDaemon, command);
+  return (await command.run({ args, program, flags }, context)) ?? 0;
 }
+
+type Opening = Pick<Command, "takesAnySettings"> & { caller?: Context["callerId"] | undefined };
 
 /** What a command works with, by the settings of this shell. */
 function openContext(
   terminal: Terminal,
   runDaemon: Context["runDaemon"],
-  caller = callerId,
+  { caller = callerId, takesAnySettings }: Opening,
 ): Context {
-  const config = readConfig();
+  const { config, faults } = readSoundConfig();
+  if (faults[0] && !takesAnySettings) throw faults[0];
   const side = { config, terminal, callerId: caller };
-  return { ...side, daemon: connectOrStart(side), runningDaemon: () => connect(side), runDaemon };
+  return {
+    ...side,
+    faults,
+    daemon: connectOrStart(side),
+    runningDaemon: () => connect(side),
+    runDaemon,
+  };
 }
 
 function said(terminal: Terminal, text: string): number {

@@ -2,7 +2,7 @@
 
 import type { Client } from "../client/client.ts";
 import type { Version } from "../client/connect.ts";
-import type { Config } from "../config.ts";
+import type { BadSettings, Config } from "../config.ts";
 import { boolean, type Field, type Shape, type ValueOf } from "../contract/fields.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -11,6 +11,8 @@ export const groups = ["Services", "Coordination", "Agents", "Webhooks", "Daemon
 
 export type Context = {
   config: Config;
+  /** What of this shell's settings cannot be read; none, but for a command that takes any. */
+  faults: readonly BadSettings[];
   terminal: Terminal;
   /** This user's daemon, or the one at PORT_DADDY_URL; started at the first call where it is missing. */
   daemon: Client;
@@ -57,6 +59,8 @@ export type Command<F extends Shape = Shape> = {
   /** Starts with a capital verb. */
   summary: string;
   flags: F;
+  /** Whether it runs where settings cannot be read, as if they were not set. */
+  takesAnySettings?: true;
   examples?: string[];
   /** Returns the exit code; none is 0. Throws a Fault for everything that goes wrong. */
   run(invocation: Invocation<F>, context: Context): Promise<number | void> | number | void;

@@ -9,7 +9,6 @@ import { authorizationOf, startDaemon, targetOf } from "../client/connect.ts";
 import type { Config } from "../config.ts";
 import { asFault, Fault } from "../contract/faults.ts";
 import { buildLabel, headers, readSettings } from "../contract/headers.ts";
-import { format } from "../contract/range.ts";
 import {
   operations,
   type InputOf,
@@ -18,6 +17,7 @@ import {
   type StreamName,
 } from "../contract/operations.ts";
 import * as paths from "../system/paths.ts";
+import { differences, toPutInForce } from "./differences.ts";
 import { plain } from "./render.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -124,40 +124,16 @@ function warnOfDifferences({ config, terminal }: Side, answer: ReadHeader): void
   const difference = differenceOf(config, answer);
   if (difference === undefined || !mayWarn(config)) return;
   terminal.err(`warning: ${difference}`);
-  // A service starts with the settings that it was installed with.
-  const verb = fs.existsSync(paths.startReport(config.home)) ? "install" : "restart";
-  terminal.err(`hint: to put this one in force: port-daddy ${verb}`);
+  terminal.err(`hint: to put this one in force: ${toPutInForce(config)}`);
 }
 
 /** In one clause, how the daemon differs from this binary and from what this shell sets. */
-function differenceOf(
-  { url, port, range, explicit }: Config,
-  answer: ReadHeader,
-): string | undefined {
-  if (url !== undefined) return undefined; // Somebody else's daemon goes by its own settings.
+function differenceOf(config: Config, answer: ReadHeader): string | undefined {
+  if (config.url !== undefined) return undefined; // Somebody else's daemon goes by its own settings.
   const theirs = answer(headers.build);
   if (theirs !== undefined && theirs !== buildLabel(build))
     return `the daemon is ${theirs}, this command ${buildLabel(build)}`;
-  const inForce = readSettings(answer(headers.settings) ?? "");
-  // A shell that does not set a thing has no opinion on it: it takes the daemon as it is.
-  const ours = {
-    // Where another user's daemon has the port, a restart would not change that; `status` tells of it.
-    port:
-      explicit.has("PORT_DADDY_PORT") && port !== 0 && inForce["port"] !== "none"
-        ? String(port)
-        : undefined,
-    range:
-      explicit.has("PORT_DADDY_RANGE_START") || explicit.has("PORT_DADDY_RANGE_END")
-        ? format(range)
-        : undefined,
-  };
-  for (const [name, wanted] of Object.entries(ours)) {
-    const actual = inForce[name];
-    if (wanted !== undefined && actual !== undefined && actual !== wanted) {
-      return `the daemon's ${name} is ${actual}, this shell's settings say ${wanted}`;
-    }
-  }
-  return undefined;
+  return differences(config, readSettings(answer(headers.settings) ?? ""))[0];
 }
 
 /** Once an hour at most, by the age of a file in the state directory; where there can be none, never. */

@@ -4,6 +4,7 @@
 // longest ago. Never a reserved one, one that browsers refuse, or one that does not bind at this moment. Asked for by its
 // number, a port is had back also from under the identity's own server, seen there when its claim ended.
 
+import { badPorts } from "../contract/badPorts.ts";
 import { processInWords, type Moved } from "../contract/entities.ts";
 import { Fault } from "../contract/faults.ts";
 import { contains, format, parse, type Range } from "../contract/range.ts";
@@ -23,15 +24,6 @@ export type Choice = {
 
 /** The process that serves a claim, what tells it from a later one of the same number, and who claimed for it. */
 export type Server = { pid: number; mark: string; claimer: string | null };
-
-/** "Bad ports" of the Fetch standard: no browser connects to them (https://fetch.spec.whatwg.org/#port-blocking). */
-const badPorts: ReadonlySet<number> = new Set([
-  0, 1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102,
-  103, 104, 109, 110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465,
-  512, 513, 514, 515, 526, 530, 531, 532, 540, 548, 554, 556, 563, 587, 601, 636, 989, 990, 993,
-  995, 1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668,
-  6669, 6679, 6697, 10080,
-]);
 
 /**
  * Chooses a port for an identity that holds none, or that moves; `last` is the one it had. Must run inside the commit

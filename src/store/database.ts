@@ -2,8 +2,8 @@
 
 import { Database } from "bun:sqlite";
 import * as fs from "node:fs";
-import { shellWord } from "../contract/shell.ts";
 import { Fault } from "../contract/faults.ts";
+import { shellWord } from "../contract/shell.ts";
 import { migrations } from "./migrations.ts";
 import { asStorageFault, isDamage } from "./trouble.ts";
 

@@ -69,6 +69,12 @@ export function openToAppend(file: string): number {
   });
 }
 
+/** This path where there is anything, else the nearest above it where there is. */
+export function nearest(file: string): string {
+  const above = path.dirname(file);
+  return fs.existsSync(file) || above === file ? file : nearest(above);
+}
+
 /** The nearest directory at or above this one that holds a repository; `undefined` where there is none. */
 export function repositoryOf(directory: string): string | undefined {
   for (let here = directory; ; here = path.dirname(here)) {

@@ -64,6 +64,8 @@ export type Manager = {
     /** The command that makes them: those of whoever types it, unless a user is named. */
     enable(user?: string): string;
   };
+  /** The command that lets the service have as many files open, from its next start on. */
+  allowFiles(count: number): string;
 };
 
 /** The service manager of this user on this kind of machine; `undefined` where we know none. */
@@ -119,13 +121,16 @@ export async function remove(manager: Manager): Promise<void> {
   if (isReachable) await ask(manager.forget);
 }
 
-/** How long a manager may take to answer a question, and to do what it is asked. */
+/** How long a manager may take to answer a question, unless somebody waits for less, and to do what it is asked. */
 const answerMs = 5_000;
 const stepMs = 30_000;
 
 /** Why the manager cannot be asked; nothing where it can. */
-export async function obstacleTo({ reach }: Manager): Promise<string | undefined> {
-  const { code, err } = await run(reach, answerMs);
+export async function obstacleTo(
+  { reach }: Manager,
+  withinMs = answerMs,
+): Promise<string | undefined> {
+  const { code, err } = await run(reach, withinMs);
   return code === 0 ? undefined : err;
 }
 
@@ -138,8 +143,8 @@ export async function ask(steps: readonly Step[], withinMs = stepMs): Promise<vo
 }
 
 /** The pid of the service's process; 0 where it has none. */
-export async function servicePid({ pid }: Manager): Promise<number> {
-  const { code, out } = await run(pid.words, answerMs);
+export async function servicePid({ pid }: Manager, withinMs = answerMs): Promise<number> {
+  const { code, out } = await run(pid.words, withinMs);
   return code === 0 ? pid.read(out) : 0;
 }
 

@@ -36,6 +36,7 @@ export function launchd(userHome: string, uid: number): Manager {
     },
     show: `launchctl print ${target}`,
     ends: "when you log out",
+    allowFiles: (count) => `sudo launchctl limit maxfiles ${count} unlimited`,
   };
 }
 

@@ -2,6 +2,7 @@
 
 import * as path from "node:path";
 import { faults } from "../contract/faults.ts";
+import { shellWord } from "../contract/shell.ts";
 import { logFile, startReport } from "./paths.ts";
 import type { Manager, Order, Step } from "./service.ts";
 
@@ -38,6 +39,12 @@ export function systemd(configHome: string): Manager {
       machine: "/run/systemd/system",
       mark: (user) => `/var/lib/systemd/linger/${user}`,
       enable: (user) => ["loginctl enable-linger", ...(user === undefined ? [] : [user])].join(" "),
+    },
+    // Beside the unit, which the next install writes anew.
+    allowFiles(count) {
+      const beside = shellWord(path.join(directory, `${unit}.d`));
+      const write = `printf '[Service]\\nLimitNOFILE=${count}\\n' >${beside}/files.conf`;
+      return `mkdir -p ${beside} && ${write} && systemctl --user daemon-reload`;
     },
   };
 }

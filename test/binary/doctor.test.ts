@@ -4,7 +4,7 @@ import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { examine } from "../examine.ts";
+import { examine, type Line } from "../examine.ts";
 import { Home, isRoot, nobody } from "../home.ts";
 
 /** Every file of a state directory with its bytes, but what a running daemon writes meanwhile. */
@@ -131,6 +131,31 @@ describe("a state directory", () => {
   });
 });
 
+describe.skipIf(!isRoot)("a disk", () => {
+  test("that is full is wrong and named, and who needs it is led here", async () => {
+    await using home = new Home();
+    home.makeDirectory("state");
+    const line = [
+      "mount -t tmpfs -o size=4m,mode=700 none state",
+      "port-daddy start -q",
+      "head -c 4194304 /dev/zero >state/fill 2>/dev/null",
+      "until ! port-daddy pub full \"$(head -c 60000 /dev/zero | tr '\\0' x)\" >/dev/null 2>said; do :; done",
+      "cat said",
+      "port-daddy doctor -j",
+    ].join("; ");
+    const { out } = await home.shell(`unshare -m sh -c '${line.replaceAll("'", `'\\''`)}'`);
+    expect(out).toStartWith(
+      "error: The state cannot be stored: the disk is full\nhint: make room and try again; ",
+    );
+    const lines = JSON.parse(out.slice(out.indexOf("["))) as Line[];
+    expect(lines.find(({ check }) => check === "disk")).toMatchObject({
+      level: "wrong",
+      says: `0.0 MB are left on the file system ${home.state}: nothing can be stored; make room`,
+      remedy: `df -h ${home.state}`,
+    });
+  });
+});
+
 describe("a database", () => {
   /** A home whose daemon has stopped, with some state. */
   async function stopped(): Promise<{ home: Home; file: string }> {
@@ -166,6 +191,16 @@ describe("a database", () => {
     expect(fs.readFileSync(path.join(home.state, aside!, "port-daddy.db"))).toEqual(bytes);
   });
 
+  test.skipIf(!isRoot)("that must not be looked for is not called missing", async () => {
+    await using home = new Home({}, { uid: nobody });
+    await home.json(["start"]);
+    fs.chmodSync(home.state, 0);
+    expect((await examine(home)).of("database")).toMatchObject({
+      level: "wrong",
+      says: "this cannot be known: permission denied",
+    });
+  });
+
   test("that is none, or no file, is wrong and keeps nobody waiting", async () => {
     const { home, file } = await stopped();
     await using _ = home;
@@ -180,5 +215,14 @@ describe("a database", () => {
       level: "wrong",
       says: "~/state/port-daddy.db is not a file",
     });
+    for (const make of [() => {}, () => fs.mkdirSync(file)]) {
+      make();
+      expect(await home.run(["start"])).toEqual({
+        code: 7,
+        out: "",
+        err: `error: The database ${file} is in the way: it is not a file\nhint: see what it is: ls -ld ${file}\n`,
+      });
+      fs.rmSync(file, { recursive: true });
+    }
   });
 });

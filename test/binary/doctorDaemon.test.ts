@@ -5,7 +5,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { headers } from "../../src/contract/headers.ts";
 import { examine, type Line } from "../examine.ts";
-import { eventually, Home, serverOn } from "../home.ts";
+import { binary, eventually, Home, serverOn } from "../home.ts";
 
 describe("a daemon", () => {
   test("that is suspended is wrong, the rest is told in time, and the remedy wakes it", async () => {
@@ -16,6 +16,8 @@ describe("a daemon", () => {
     const { code, of } = await examine(home);
     expect(performance.now() - start).toBeLessThan(8_000);
     expect(code).toBe(1);
+    expect(of("range")!.says).toEndWith(", claims aside, which the daemon knows");
+    expect((await home.run(["status"])).err).toContain("hint: find out why: port-daddy doctor\n");
     expect(of("socket")).toMatchObject({
       says: `the daemon, process ${pid}, is suspended`,
       remedy: `kill -CONT ${pid}`,
@@ -132,11 +134,66 @@ describe("the environment", () => {
     expect(line).toMatchObject({ level: "note", remedy: "ulimit -n 4096 && port-daddy restart" });
   });
 
+  test("with few descriptors for the service is mended where the service is", async () => {
+    await using home = new Home();
+    await home.shell("ulimit -n 256; port-daddy start");
+    const units = home.makeDirectory(".config/systemd/user");
+    const text = `[Service]\nExecStart="/bin/sh" daemon\nEnvironment="PORT_DADDY_HOME=${home.state}"\n`;
+    fs.writeFileSync(path.join(units, "port-daddy.service"), text);
+    const { remedy } = (await examine(home)).of("descriptors")!;
+    const end = " && systemctl --user daemon-reload && port-daddy restart";
+    expect(remedy).toEndWith(end);
+    await home.shell(remedy!.replace(end, ""));
+    const written = path.join(units, "port-daddy.service.d/files.conf");
+    expect(fs.readFileSync(written, "utf8")).toBe("[Service]\nLimitNOFILE=4096\n");
+  });
+
+  test("with settings that cannot be read is told of, and all else is looked at", async () => {
+    await using home = new Home();
+    const { pid } = await home.json(["start"]);
+    const env = {
+      PORT_DADDY_PORT: "many",
+      PORT_DADDY_GRACE: "long",
+      PORT_DADDY_RANGE_START: "9000",
+      PORT_DADDY_RANGE_END: "100",
+    };
+    const { code, of, troubles } = await examine(home, env);
+    expect({ code, troubles }).toEqual({ code: 1, troubles: ["settings wrong"] });
+    const { says, remedy } = of("settings")!;
+    expect(says).toStartWith(
+      'PORT_DADDY_PORT must be a whole number from 0 to 65535, not "many"; ',
+    );
+    const names = /^unset ([\w ]+)$/.exec(remedy!)![1]!.split(" ");
+    expect(names.toSorted()).toEqual(Object.keys(env).toSorted());
+    expect(of("socket")!.says).toStartWith(`the daemon, process ${pid}, answers`);
+    const mended = await home.shell(`export PORT_DADDY_PORT=many; ${remedy}; port-daddy status -q`);
+    expect(mended).toEqual({ code: 0, out: "running\n", err: "" });
+  });
+
   test("without HOME, or anything else, is no hindrance", async () => {
     await using home = new Home();
     const line = `env -i PORT_DADDY_HOME=${home.state} PORT_DADDY_PORT=0 "$(command -v port-daddy)" doctor -q`;
     expect(await home.shell(line)).toMatchObject({ code: 0, out: "note\n", err: "" });
   });
+
+  test.skipIf(process.platform !== "linux")(
+    "with a service manager that hangs is told of in time",
+    async () => {
+      await using home = new Home();
+      const units = home.makeDirectory(".config/systemd/user");
+      const text = `[Service]\nExecStart="/bin/sh" daemon\nEnvironment="PORT_DADDY_HOME=${home.state}"\n`;
+      fs.writeFileSync(path.join(units, "port-daddy.service"), text);
+      const bin = home.makeDirectory("bin");
+      fs.writeFileSync(path.join(bin, "systemctl"), "#!/bin/sh\nexec sleep 60\n", { mode: 0o755 });
+      // The unit's program would be another one than ours.
+      fs.writeFileSync(path.join(units, "port-daddy.service"), text.replace("/bin/sh", binary));
+      const PATH = `${bin}:${process.env["PATH"]}`;
+      expect((await examine(home, { PATH })).of("service")).toMatchObject({
+        level: "note",
+        says: "installed, but systemd cannot be asked: 'systemctl --user show-environment' did not end",
+      });
+    },
+  );
 
   test.skipIf(process.platform !== "linux")(
     "with a service whose program is gone is wrong",

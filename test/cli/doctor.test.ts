@@ -6,12 +6,15 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { clock } from "../../src/cli/checks/clock.ts";
 import { range, version } from "../../src/cli/checks/daemon.ts";
+import { disk } from "../../src/cli/checks/disk.ts";
 import { note, ok, wrong } from "../../src/cli/checks/finding.ts";
 import { checks, examine } from "../../src/cli/checks/index.ts";
 import { binary } from "../../src/cli/checks/machine.ts";
+import { settings } from "../../src/cli/checks/settings.ts";
 import type { Answer, Subject } from "../../src/cli/checks/subject.ts";
 import { tell } from "../../src/cli/commands/doctor.ts";
 import { noPaint } from "../../src/cli/terminal.ts";
+import type { Version } from "../../src/client/connect.ts";
 import { readConfig } from "../../src/config.ts";
 import { Fault } from "../../src/contract/faults.ts";
 
@@ -29,7 +32,7 @@ function subject(answer: Partial<Answer> = {}, env: Record<string, string> = {})
       call: async () => ({ services: [] }),
       ...answer,
     }) as unknown as Answer;
-  return { config, own: daemon, asked: daemon };
+  return { config, faults: [], own: daemon, asked: daemon };
 }
 
 const absent: Partial<Answer> = { is: "absent", fault: new Fault("unavailable", "No daemon") };
@@ -125,6 +128,22 @@ describe("the range", () => {
     expect(await left(some(100))).toMatchObject({ level: "wrong", remedy: "port-daddy find" });
   });
 
+  test("counts what the daemon passes over: ports that browsers refuse, reserved ones, its own", async () => {
+    const version = { range: "6660-6679", port: 6671 } as never;
+    const found = await range(
+      subject({ version }, { PORT_DADDY_URL: "http://x", PORT_DADDY_RESERVED: "6670" }),
+    );
+    // 6665 to 6669 and 6679 are among the bad ports of the Fetch standard.
+    expect(found.says).toBe("12 of 20 ports of 6660-6679 are free (60 %)");
+  });
+
+  test("is told without the claims where no daemon says which there are", async () => {
+    for (const is of ["mute", "absent"] as const)
+      expect((await range(subject({ ...absent, is } as Answer))).says).toEndWith(
+        "are free (99 %), claims aside, which the daemon knows",
+      );
+  });
+
   test("counts what others listen on", async () => {
     using other = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
     const env = {
@@ -175,6 +194,49 @@ test("another build of the daemon is a note, and told to which it belongs", asyn
       "port-daddy restart",
     ),
   );
+});
+
+describe("the settings", () => {
+  const at = (version: Partial<Version>, env: Record<string, string>) =>
+    settings(subject({ version: { range: "3100-9999", port: 9876, ...version } as never }, env));
+
+  test("of a shell that the daemon goes by otherwise are a note, each of them named", async () => {
+    expect(await at({}, {})).toEqual(ok("this shell sets none"));
+    const env = {
+      PORT_DADDY_PORT: "4000",
+      PORT_DADDY_RANGE_END: "5000",
+      PORT_DADDY_HOST: "0.0.0.0",
+      PORT_DADDY_TOKEN: "the-token-of-this-test",
+    };
+    const theirs = ["port is 9876", "range is 3100-9999", "host is loopback", "token is none"];
+    const ours = ["4000", "3100-5000", "0.0.0.0", "set"];
+    expect(await at({}, env)).toEqual(
+      note(
+        theirs
+          .map((each, at) => `the daemon's ${each}, this shell's settings say ${ours[at]}`)
+          .join("; "),
+        "port-daddy restart",
+      ),
+    );
+    const inForce = { port: 4000, range: "3100-5000", host: "0.0.0.0", needsToken: true };
+    expect(await at(inForce, env)).toEqual(ok(`this shell sets ${Object.keys(env).join(", ")}`));
+    // It is somebody else's.
+    expect((await at({}, { ...env, PORT_DADDY_URL: "http://x" })).level).toBe("ok");
+  });
+});
+
+describe("the disk", () => {
+  const at = (left: number, ffree = 1) =>
+    disk(subject(), async () => ({ bavail: left / 512, bsize: 512, files: 9, ffree }) as never);
+
+  test("is well, low or full by what is left, and named", async () => {
+    expect(await at(2e9)).toEqual(ok("2.0 GB are left on the file system /"));
+    expect(await at(100e6)).toEqual(
+      note("100.0 MB are left on the file system /; make room", "df -h /"),
+    );
+    expect(await at(512)).toMatchObject({ level: "wrong", remedy: "df -h /" });
+    expect(await at(2e9, 0)).toEqual(wrong("the file system / can hold no more files", "df -i /"));
+  });
 });
 
 test("the program is looked for as a shell does", () => {

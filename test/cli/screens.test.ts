@@ -37,6 +37,7 @@ async function screen(line: string, answers: Answers = {}, options: Partial<Side
     { args, program, flags: flags as never },
     {
       config: readConfig({ HOME: "/home/ada", ...env }),
+      faults: [],
       terminal: {
         out: (text) => void out.push(...text.split("\n")),
         err: (text) => void err.push(...text.split("\n").map((each) => `! ${each}`)),

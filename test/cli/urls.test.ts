@@ -36,6 +36,7 @@ async function screen(line: string, answers: Answers = {}, isInteractive = false
     { args, program, flags: flags as never },
     {
       config: readConfig({ HOME: "/home/ada" }),
+      faults: [],
       terminal: {
         out: (text) => void out!.push(...text.split("\n")),
         err: (text) => void err!.push(...text.split("\n").map((each) => `! ${each}`)),

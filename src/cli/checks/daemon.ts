@@ -2,6 +2,7 @@
 
 import { build } from "../../build.ts";
 import { homeDirectory } from "../../config.ts";
+import { badPorts } from "../../contract/badPorts.ts";
 import { processInWords } from "../../contract/entities.ts";
 import { buildLabel, headers } from "../../contract/headers.ts";
 import { anotherPort, contains, format, parse, type Range } from "../../contract/range.ts";
@@ -25,7 +26,7 @@ export async function socket({ config, own }: Subject): Promise<Finding> {
   const { message } = answer.fault;
   if (answer.is === "absent") {
     if (pid !== undefined)
-      return note(`process ${pid} has the state directory, but no socket yet`, "port-daddy status");
+      return note(`process ${pid} has the state directory, but no socket yet`, "port-daddy logs");
     if (config.url !== undefined)
       return ok("no daemon of this user runs, and commands ask another");
     return note(message, "port-daddy start");
@@ -125,13 +126,25 @@ const fewShare = 0.1;
 
 export async function range({ config, asked }: Subject): Promise<Finding> {
   const answer = await asked();
-  const isUp = answer.is === "up";
-  const inForce = (isUp && parse(answer.version.range)) || config.range;
-  const claimed = isUp ? (await answer.call("services", {})).services.map(({ port }) => port) : [];
-  // Of a machine elsewhere we see no listeners.
-  const listening = config.url === undefined ? machine.listeners().map(({ port }) => port) : [];
-  const { size, left } = leftIn(inForce, new Set([...claimed, ...listening, ...config.reserved]));
-  const says = `${left} of ${size} ports of ${format(inForce)} are free (${Math.floor((left / size) * 100)} %)`;
+  if (answer.is !== "up") {
+    const aside = ", claims aside, which the daemon knows";
+    return told(config.range, leftIn(config.range, neverGiven(config)), aside);
+  }
+  const { services } = await answer.call("services", {});
+  const inForce = parse(answer.version.range) ?? config.range;
+  const taken = [answer.version.port ?? 0, ...services.map(({ port }) => port)];
+  return told(inForce, leftIn(inForce, new Set([...neverGiven(config), ...taken])), "");
+}
+
+/** The ports that no claim is given unasked. Of a machine elsewhere we see no listeners. */
+function neverGiven({ url, reserved }: Subject["config"]): Set<number> {
+  const listening = url === undefined ? machine.listeners().map(({ port }) => port) : [];
+  return new Set([...listening, ...reserved, ...badPorts]);
+}
+
+function told(range: Range, { size, left }: ReturnType<typeof leftIn>, aside: string): Finding {
+  const share = Math.floor((left / size) * 100);
+  const says = `${left} of ${size} ports of ${format(range)} are free (${share} %)${aside}`;
   if (left === 0) return wrong(`${says}: nothing more can be claimed`, "port-daddy find");
   return left / size < fewShare
     ? note(`${says}; release what is not needed`, "port-daddy find")

@@ -5,8 +5,10 @@ import { Fault } from "../../contract/faults.ts";
 import { reasonOf } from "../../system/paths.ts";
 import { clock } from "./clock.ts";
 import { range, socket, tcp, url, version } from "./daemon.ts";
+import { disk } from "./disk.ts";
 import { wrong, type Finding } from "./finding.ts";
 import { binary, descriptors, others, proxies, service } from "./machine.ts";
+import { settings } from "./settings.ts";
 import { database, state } from "./state.ts";
 import type { Subject } from "./subject.ts";
 
@@ -20,11 +22,13 @@ type Check = {
 
 export const checks: readonly Check[] = [
   { name: "binary", run: binary },
+  { name: "settings", run: settings },
   { name: "socket", run: socket },
   { name: "tcp", run: tcp },
   { name: "url", run: url },
   { name: "version", run: version },
   { name: "state", run: state },
+  { name: "disk", run: disk },
   { name: "database", run: database },
   { name: "range", run: range },
   { name: "clock", run: clock },

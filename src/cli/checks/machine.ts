@@ -9,6 +9,7 @@ import { descriptors as descriptorsOf } from "../../system/limits.ts";
 import {
   findInstalled,
   managerHere,
+  managerOf,
   obstacleTo,
   servicePid,
   type Installed,
@@ -81,11 +82,14 @@ function disputeOf(
   return undefined;
 }
 
+/** How long each of two questions to the manager may take: both together less than a check. */
+const managerMs = 1_500;
+
 async function standing(manager: Manager, own: Subject["own"]): Promise<Finding> {
-  const obstacle = await obstacleTo(manager);
+  const obstacle = await obstacleTo(manager, managerMs);
   if (obstacle !== undefined)
     return note(`installed, but ${manager.name} cannot be asked: ${obstacle}`, manager.show);
-  const [pid, answer] = [await servicePid(manager), await own()];
+  const [pid, answer] = [await servicePid(manager, managerMs), await own()];
   if (answer.is === "up" && answer.version.pid !== pid)
     return note("installed, but the daemon runs without it", "port-daddy restart");
   return ok(`installed with ${manager.name}${pid > 0 ? `, process ${pid}` : ""}`);
@@ -94,7 +98,7 @@ async function standing(manager: Manager, own: Subject["own"]): Promise<Finding>
 /** As many streams as a daemon has open at most (2,048), and as much again for all else that it does. */
 const enoughDescriptors = 4_096;
 
-export async function descriptors({ own }: Subject): Promise<Finding> {
+export async function descriptors({ config: { home }, own }: Subject): Promise<Finding> {
   const answer = await own();
   const [who, pid] =
     answer.is === "up" ? ["the daemon", answer.version.pid] : ["this command", process.pid];
@@ -102,9 +106,12 @@ export async function descriptors({ own }: Subject): Promise<Finding> {
   if (limit === undefined) return ok("how many the daemon may open cannot be seen from here");
   const says = `${who} may have ${limit === Infinity ? "any number of" : limit} files open, and has ${open}`;
   if (limit >= enoughDescriptors && open < limit * 0.8) return ok(says);
+  // A service has none of its shell's limits.
+  const manager = answer.is === "up" ? managerOf(home) : undefined;
+  const allow = manager?.allowFiles(enoughDescriptors) ?? `ulimit -n ${enoughDescriptors}`;
   return note(
     `${says}; ${enoughDescriptors} are enough for any load`,
-    `ulimit -n ${enoughDescriptors} && port-daddy restart`,
+    `${allow} && port-daddy restart`,
   );
 }
 

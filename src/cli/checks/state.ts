@@ -7,8 +7,7 @@ import { homeDirectory } from "../../config.ts";
 import { Fault } from "../../contract/faults.ts";
 import { shellWord } from "../../contract/shell.ts";
 import * as paths from "../../system/paths.ts";
-import { seen } from "../../system/seen.ts";
-import { directory } from "../render.ts";
+import { directory, size } from "../render.ts";
 import { note, ok, otherHome, wrong, type Finding } from "./finding.ts";
 import type { Subject } from "./subject.ts";
 
@@ -36,9 +35,7 @@ export function state({ config: { home } }: Subject): Finding {
 
 /** It is made at the first start, where that is allowed. */
 function notYet(home: string, shown: string): Finding {
-  let parent = path.dirname(home);
-  while (!fs.existsSync(parent) && parent !== path.dirname(parent)) parent = path.dirname(parent);
-  fs.accessSync(parent, fs.constants.W_OK | fs.constants.X_OK);
+  fs.accessSync(paths.nearest(home), fs.constants.W_OK | fs.constants.X_OK);
   return ok(`${shown} will be made when the daemon starts`);
 }
 
@@ -64,7 +61,7 @@ const integrityMs = 2_500;
 export async function database({ config: { home } }: Subject): Promise<Finding> {
   const file = paths.databaseFile(home);
   const shown = directory(file, homeDirectory());
-  const found = seen(() => fs.statSync(file));
+  const found = fs.statSync(file, { throwIfNoEntry: false });
   if (!found) return ok("there is none yet");
   // To open anything else may take for ever.
   if (!found.isFile()) return wrong(`${shown} is not a file`, `ls -ld ${shellWord(file)}`);
@@ -74,7 +71,7 @@ export async function database({ config: { home } }: Subject): Promise<Finding> 
   const { lines, error } = await quickCheck(file);
   if (error !== undefined) return error;
   const [first] = lines;
-  if (first === undefined) return ok(`${shown} is whole (${megabytes(found.size)} MB)`);
+  if (first === undefined) return ok(`${shown} is whole (${size(found.size)})`);
   return wrong(`${shown} is damaged: ${first}`, replacement(home));
 }
 
@@ -110,8 +107,4 @@ function replacement(home: string): string {
   const aside = shellWord(path.join(home, `damaged-${new Date().toISOString().slice(0, 10)}`));
   const files = `${shellWord(paths.databaseFile(home))}*`;
   return `port-daddy stop && mkdir -p ${aside} && mv ${files} ${aside} && port-daddy start`;
-}
-
-function megabytes(bytes: number): string {
-  return (bytes / 1e6).toFixed(1);
 }

@@ -3,11 +3,13 @@
 import type { Call } from "../../client/calls.ts";
 import { clientOf, type Version } from "../../client/connect.ts";
 import { ConnectionLost, Unreachable } from "../../client/failures.ts";
-import type { Config } from "../../config.ts";
+import type { BadSettings, Config } from "../../config.ts";
 import { asFault, Fault } from "../../contract/faults.ts";
 
 export type Subject = {
   config: Config;
+  /** What of the settings cannot be read, and is left out. */
+  faults: readonly BadSettings[];
   /** This user's daemon, at the socket of the state directory. */
   own(): Promise<Answer>;
   /** The daemon that commands ask: the one at PORT_DADDY_URL, or else the same. */
@@ -29,9 +31,9 @@ export type Answer =
 /** How long a daemon may take to answer: many times what one does that is busy. */
 export const answerMs = 1_500;
 
-export function subjectOf(config: Config): Subject {
+export function subjectOf(config: Config, faults: readonly BadSettings[]): Subject {
   const own = once(() => ask({ ...config, url: undefined }));
-  return { config, own, asked: config.url === undefined ? own : once(() => ask(config)) };
+  return { config, faults, own, asked: config.url === undefined ? own : once(() => ask(config)) };
 }
 
 function once<T>(make: () => Promise<T>): () => Promise<T> {

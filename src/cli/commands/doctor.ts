@@ -11,11 +11,12 @@ export const doctor = command({
   group: "Daemon",
   summary: "Look for what is wrong, and say what to do about it",
   flags: () => ({}),
+  takesAnySettings: true,
   examples: ["port-daddy doctor", "port-daddy doctor --json"],
-  async run({ flags: { json, quiet } }, { config, terminal }) {
+  async run({ flags: { json, quiet } }, { config, faults, terminal }) {
     // No other command needs them.
     const { examine, subjectOf } = await import("../checks/index.ts");
-    const findings = await examine(subjectOf(config));
+    const findings = await examine(subjectOf(config, faults));
     const worst = levels.findLast((level) => findings.some((each) => each.level === level))!;
     if (json)
       terminal.out(toJson(findings.map((each) => ({ ...each, remedy: each.remedy ?? null }))));
