@@ -1,6 +1,5 @@
 // Every setting, its default and its environment variable. Nothing else reads the environment.
 
-import type * as net from "node:net";
 import * as path from "node:path";
 import * as duration from "./contract/duration.ts";
 import { lockOwner } from "./contract/entities.ts";
@@ -17,6 +16,12 @@ import {
   type ValueOf,
 } from "./contract/fields.ts";
 import { agentId } from "./contract/values.ts";
+import {
+  udpTarget,
+  webhookAllow,
+  type UdpTarget,
+  type WebhookAllow,
+} from "./system/destinations.ts";
 
 type Setting<T> = {
   summary: string;
@@ -49,54 +54,6 @@ const retention: Field<{ ms: number; rows: number }> = {
     const ms = duration.parse(span);
     const rows = /^\d{1,9}$/.test(count) ? Number(count) : 0;
     return ms && rows ? { ms, rows } : undefined;
-  },
-};
-
-/** Where webhooks may go beside the public internet: names, and networks of addresses. */
-export type WebhookAllow = { hosts: ReadonlySet<string>; addresses: net.BlockList };
-
-const webhookAllow: Field<WebhookAllow> = {
-  ...text({ summary: "Hosts and networks", max: 4000 }),
-  expects:
-    "host names, addresses or networks with commas between them, such as ci.local,127.0.0.1,10.0.0.0/8",
-  accept(value) {
-    const allowed = { hosts: new Set<string>(), addresses: new (nodeNet().BlockList)() };
-    const isAllFine = String(value)
-      .split(",")
-      .every((entry) => allow(allowed, entry.trim()));
-    return isAllFine ? allowed : undefined;
-  },
-};
-
-/** Takes an entry in; false where it is none. */
-function allow(to: { hosts: Set<string>; addresses: net.BlockList }, entry: string): boolean {
-  const [, address = "", prefix] = /^\[?([^\]/]+)\]?(?:\/(\d{1,3}))?$/.exec(entry) ?? [];
-  const family = nodeNet().isIP(address);
-  if (entry.includes("%") || entry.startsWith("[") !== entry.endsWith("]")) return false;
-  if (family === 0) {
-    const isName =
-      prefix === undefined && /^(?![\d.]+$|0x)[\w-]*\w[\w-]*(\.[\w-]+)*$/.test(address);
-    if (isName) to.hosts.add(address.toLowerCase());
-    return isName;
-  }
-  const bits = prefix === undefined ? (family === 4 ? 32 : 128) : Number(prefix);
-  if (bits > (family === 4 ? 32 : 128)) return false;
-  to.addresses.addSubnet(address, bits, family === 4 ? "ipv4" : "ipv6");
-  return true;
-}
-
-/** Where something is sent by UDP: a name or an address, and a port. */
-export type UdpTarget = { host: string; port: number };
-
-const udpTarget: Field<UdpTarget> = {
-  ...text({ summary: "A host and a port", max: 260 }),
-  expects: "a host and a port, such as localhost:8125 or [::1]:8125",
-  accept(value) {
-    const [, six, name, digits = ""] =
-      /^(?:\[([^\]]+)\]|([\w.-]+)):(\d{1,5})$/.exec(String(value)) ?? [];
-    const port = tcpPort.accept(tcpPort.read(digits), "");
-    const host = six === undefined ? name : nodeNet().isIPv6(six) ? six : undefined;
-    return host === undefined || port === undefined ? undefined : { host, port };
   },
 };
 
@@ -483,10 +440,6 @@ export function childEnvironment(
 export function forceColour(): void {
   process.env["FORCE_COLOR"] = "1";
   delete process.env["NO_COLOR"];
-}
-
-function nodeNet(): typeof net {
-  return process.getBuiltinModule("node:net");
 }
 
 /** Loaded where it is needed: it takes a noticeable part of a command's time, and most need none of it. */

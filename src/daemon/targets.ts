@@ -3,8 +3,8 @@
 
 import * as dns from "node:dns/promises";
 import * as net from "node:net";
-import type { WebhookAllow } from "../config.ts";
 import { Fault } from "../contract/faults.ts";
+import type { WebhookAllow } from "../system/destinations.ts";
 
 /** How long a name may take to resolve. */
 const resolveMs = 5_000;

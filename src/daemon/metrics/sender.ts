@@ -1,7 +1,7 @@
 // Sends metrics to a StatsD server. Nobody may be there, nor the name resolve: that disturbs nothing here.
 
 import * as dns from "node:dns/promises";
-import type { UdpTarget } from "../../config.ts";
+import type { UdpTarget } from "../../system/destinations.ts";
 import type { Family, Meters } from "./meters.ts";
 import { createStatsdLines, datagrams } from "./statsd.ts";
 
