@@ -5,6 +5,7 @@ import type * as contract from "../contract/feed.ts";
 import type { InputOf } from "../contract/operations.ts";
 import { matcher } from "../contract/pattern.ts";
 import * as agents from "../domain/agents.ts";
+import { lossesAfter } from "../domain/channels.ts";
 import * as locks from "../domain/locks.ts";
 import * as messages from "../domain/messages.ts";
 import * as services from "../domain/services.ts";
@@ -101,7 +102,7 @@ function createGapTeller(world: World, pattern: string) {
   return {
     /** The id up to which messages after another are gone, if that is news. */
     news(after: number): number | undefined {
-      const losses = messages.lossesAfter(world, pattern, after);
+      const losses = lossesAfter(world, pattern, after);
       const news = losses.filter(({ channel, id }) => id > (told.get(channel) ?? -1));
       for (const { channel, id } of news) told.set(channel, id);
       return news.length === 0 ? undefined : Math.max(...news.map(({ id }) => id));

@@ -2,7 +2,7 @@
 
 import type { Config } from "../config.ts";
 import * as lockQueue from "../domain/lockQueue.ts";
-import * as messages from "../domain/messages.ts";
+import * as channels from "../domain/channels.ts";
 import { indexRemembered } from "../domain/ports.ts";
 import { enqueue } from "../domain/deliveries.ts";
 import { indexWebhooks } from "../domain/webhooks.ts";
@@ -33,7 +33,7 @@ export function createWorld(parts: {
     lockQueue: new Map(),
     webhooks: indexWebhooks(db, journal),
   };
-  messages.markLoss(world);
+  channels.markLoss(world);
   journal.flush();
   journal.accompany((entry) => enqueue(world, entry));
   journal.listen(({ event, targetId }) => {

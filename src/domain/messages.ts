@@ -4,6 +4,7 @@ import type { Channel, Message, Published } from "../contract/entities.ts";
 import { defaultMessages, type InputOf } from "../contract/operations.ts";
 import { isPattern, literalPrefix, matcher } from "../contract/pattern.ts";
 import type { Caller, World } from "../world.ts";
+import * as channels from "./channels.ts";
 
 type Row = Omit<Message, "payload"> & { payload: string };
 
@@ -17,9 +18,6 @@ const maxAnswerBytes = 1024 * 1024;
 
 /** Rows read at a time where the pattern rule, and not the database alone, decides. */
 const chunk = 500;
-
-/** The row of `channels` that stands for those no longer listed. */
-const unlisted = "";
 
 /** Publishes a message. Its id is greater than that of any before it, in whatever channel. */
 export function publish(
@@ -37,13 +35,7 @@ export function publish(
         "INSERT INTO messages (id, channel, payload, sender, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?)",
       )
       .run(id, channel, text, from, createdAt, expires === undefined ? null : createdAt + expires);
-    const { count } = world.db
-      .query(
-        `INSERT INTO channels (channel, count, last_message_at, trimmed_to) VALUES (?, 1, ?, 0)
-         ON CONFLICT (channel) DO UPDATE SET count = count + 1, last_message_at = excluded.last_message_at
-         RETURNING count`,
-      )
-      .get(channel, createdAt) as { count: number };
+    const count = channels.add(world, channel, createdAt);
     if (count > world.config.messageRetention.rows) trimOldest(world, channel);
     world.journal.record("message.publish", channel, caller.actor, {
       id,
@@ -69,7 +61,7 @@ export function read(
   return {
     messages,
     count: messages.length,
-    gap: after !== undefined && lossesAfter(world, channel, after).length > 0,
+    gap: after !== undefined && channels.lossesAfter(world, channel, after).length > 0,
   };
 }
 
@@ -124,24 +116,6 @@ export function find(world: World, id: number): Message | undefined {
   return row ? toMessage(row) : undefined;
 }
 
-/**
- * What a subscriber who has seen `after` has missed: by channel, the newest id that is gone. An id that was never
- * given out is of a state that is lost, with everything up to the newest.
- */
-export function lossesAfter(
-  world: World,
-  pattern: string,
-  after: number,
-): { channel: string; id: number }[] {
-  const last = world.sequences.messages.last();
-  if (after > last) return [{ channel: unlisted, id: last }];
-  const isMatch = matcher(pattern);
-  const trimmed = world.db
-    .query("SELECT channel, trimmed_to AS id FROM channels WHERE trimmed_to > ?")
-    .all(after) as { channel: string; id: number }[];
-  return trimmed.filter(({ channel }) => channel === unlisted || isMatch(channel));
-}
-
 /** Deletes the messages of a channel. Subscribers who come back are told of the gap. */
 export function clear(
   world: World,
@@ -159,13 +133,7 @@ export function clear(
 /** The channels that have messages, by name. */
 export function listChannels(world: World, pattern = "*"): Omit<Channel, "subscribers">[] {
   removeExpired(world);
-  const isMatch = matcher(pattern);
-  const rows = world.db
-    .query(
-      `SELECT channel, count, last_message_at AS lastMessageAt FROM channels WHERE count > 0 ORDER BY channel`,
-    )
-    .all() as Omit<Channel, "subscribers">[];
-  return rows.filter(({ channel }) => isMatch(channel));
+  return channels.list(world, pattern);
 }
 
 /** How many messages are kept, of all channels. */
@@ -186,23 +154,8 @@ export function prune(world: World): void {
   const before = world.clock.now() - world.config.messageRetention.ms;
   world.journal.commit(() => {
     remove(world, "id <= ?", newestBefore(world, before));
-    const { id } = world.db
-      .query(
-        "SELECT max(trimmed_to) AS id FROM channels WHERE count = 0 AND coalesce(last_message_at, 0) < ?",
-      )
-      .get(before) as { id: number | null };
-    if (id === null) return;
-    raiseFloor(world, id);
-    world.db
-      .query("DELETE FROM channels WHERE count = 0 AND last_message_at < ? AND channel <> ?")
-      .run(before, unlisted);
+    channels.forgetEmpty(world, before);
   });
-}
-
-/** In an empty database, ids up to the newest may have been given out by one that is lost. */
-export function markLoss(world: World): void {
-  const known = world.db.query("SELECT 1 FROM channels WHERE channel = ?").get(unlisted);
-  if (!known) world.journal.commit(() => raiseFloor(world, world.sequences.messages.last()));
 }
 
 /** The newest id of those before an instant, which are the first in the table; 0 where there are none. */
@@ -215,20 +168,10 @@ function newestBefore(world: World, instant: number): number {
   return id;
 }
 
-/** Everything up to this id is gone from the channels that are no longer listed. */
-function raiseFloor(world: World, id: number): void {
-  world.db
-    .query(
-      `INSERT INTO channels (channel, count, trimmed_to) VALUES (?, 0, ?)
-       ON CONFLICT (channel) DO UPDATE SET trimmed_to = max(trimmed_to, excluded.trimmed_to)`,
-    )
-    .run(unlisted, id);
-}
-
 /** Deletes what a channel has beyond the retention. One whose own time is over takes no place of another. */
 function trimOldest(world: World, channel: string): void {
   removeExpired(world);
-  const count = countOf(world, channel) - world.config.messageRetention.rows;
+  const count = channels.countOf(world, channel) - world.config.messageRetention.rows;
   if (count <= 0) return;
   const { id } = world.db
     .query(
@@ -236,16 +179,7 @@ function trimOldest(world: World, channel: string): void {
     )
     .get(channel, count) as { id: number };
   world.db.query("DELETE FROM messages WHERE channel = ? AND id <= ?").run(channel, id);
-  world.db
-    .query(
-      "UPDATE channels SET count = count - ?, trimmed_to = max(trimmed_to, ?) WHERE channel = ?",
-    )
-    .run(count, id, channel);
-}
-
-function countOf(world: World, channel: string): number {
-  const row = world.db.query("SELECT count FROM channels WHERE channel = ?").get(channel);
-  return (row as { count: number }).count;
+  channels.subtract(world, channel, count, id);
 }
 
 /** Deletes the messages that meet a condition, keeps the books of their channels, and returns how many they were. */
@@ -256,13 +190,7 @@ function remove(world: World, condition: string, value: string | number): number
     )
     .all(value) as { channel: string; n: number; id: number }[];
   world.db.query(`DELETE FROM messages WHERE ${condition}`).run(value);
-  for (const { channel, n, id } of groups) {
-    world.db
-      .query(
-        "UPDATE channels SET count = count - ?, trimmed_to = max(trimmed_to, ?) WHERE channel = ?",
-      )
-      .run(n, id, channel);
-  }
+  for (const { channel, n, id } of groups) channels.subtract(world, channel, n, id);
   return groups.reduce((sum, { n }) => sum + n, 0);
 }
 

@@ -3,6 +3,7 @@
 import type { AgentStatus } from "../contract/entities.ts";
 import { Fault } from "../contract/faults.ts";
 import type { World } from "../world.ts";
+import { isLive } from "./serviceRows.ts";
 
 /** Whether an agent is registered and has been heard from. A name that nobody registered is just a label. */
 export function isActive(world: World, agent: string): boolean {
@@ -30,8 +31,7 @@ export function requireRoom(world: World, agent: string | null, what: "services"
 /** How many services or locks an agent holds at this moment. */
 export function countOf(world: World, agent: string, what: "services" | "locks"): number {
   const sql = {
-    services:
-      "SELECT count(*) AS n FROM services WHERE agent = ? AND (expires_at IS NULL OR expires_at > ?)",
+    services: `SELECT count(*) AS n FROM services WHERE agent = ? AND ${isLive}`,
     locks: "SELECT count(*) AS n FROM locks WHERE agent = ? AND expires_at > ?",
   };
   return (world.db.query(sql[what]).get(agent, world.clock.now()) as { n: number }).n;
