@@ -9,6 +9,7 @@ import { isLocked, tryLock } from "../system/lock.ts";
 import * as paths from "../system/paths.ts";
 import { createClient, type Client } from "./client.ts";
 import { ConnectionLost, Unreachable, type Target } from "./failures.ts";
+import { until } from "./until.ts";
 
 export type Version = OutputOf<"version">;
 
@@ -20,8 +21,6 @@ const startDeadlineMs = 20_000;
 
 /** How long a daemon may take to end what is under way and close its state. */
 const stopDeadlineMs = 10_000;
-
-const lookEveryMs = 5;
 
 export function targetOf(config: Config): Target {
   return config.url === undefined ? { unix: paths.socketFile(config.home) } : { url: config.url };
@@ -232,13 +231,4 @@ export async function firstLine(output: ReadableStream<Uint8Array>): Promise<str
     text += decoder.decode(value, { stream: true });
   }
   return text.slice(0, text.indexOf("\n"));
-}
-
-/** Turns of a loop that looks again every few milliseconds, with the time that is left, until it is over. */
-async function* until(ms: number): AsyncGenerator<number> {
-  const end = performance.now() + ms;
-  for (let leftMs = ms; leftMs > 0; leftMs = end - performance.now()) {
-    yield leftMs;
-    await Bun.sleep(lookEveryMs);
-  }
 }

@@ -5,8 +5,7 @@ import { daemonSettings, type Config } from "../config.ts";
 import { Fault, type FaultBody } from "../contract/faults.ts";
 import * as paths from "../system/paths.ts";
 import { ask, findInstalled, managerOf, obstacleTo, type Manager } from "../system/service.ts";
-
-const lookEveryMs = 5;
+import { until } from "./until.ts";
 
 /** How long the daemon's word is waited for after its manager has started it, or says that it had before. */
 const reportMs = 1_000;
@@ -36,16 +35,14 @@ export async function start(
   const report = paths.startReport(config.home);
   fs.writeFileSync(report, "", { mode: 0o600 });
   const refusal = await refusalOf(ask(manager.start, withinMs));
-  const end = performance.now() + reportMs;
-  do {
+  for await (const _ of until(reportMs)) {
     const [first = "", rest] = fs.readFileSync(report, "utf8").split("\n", 2);
     if (rest !== undefined) {
       tellDifferences(manager, config, notice);
       return first;
     }
     if (refusal !== undefined) throw notStarted(manager, refusal);
-    await Bun.sleep(lookEveryMs);
-  } while (performance.now() < end);
+  }
   return undefined;
 }
 
