@@ -7,21 +7,7 @@ import * as http from "node:http";
 import type { AddressInfo } from "node:net";
 import * as path from "node:path";
 import { eventually, Home } from "../home.ts";
-
-/** The lines that a command has printed so far. */
-function linesOf(stream: ReadableStream<Uint8Array>): string[] {
-  const lines: string[] = [];
-  void (async () => {
-    let rest = "";
-    const decoder = new TextDecoder();
-    for await (const bytes of stream) {
-      const whole = (rest + decoder.decode(bytes, { stream: true })).split("\n");
-      rest = whole.pop()!;
-      lines.push(...whole);
-    }
-  })();
-  return lines;
-}
+import { linesOf } from "../reading.ts";
 
 /** Starts a command that goes on, and returns when the daemon has one stream more. */
 async function follow(home: Home, args: string[], env: Record<string, string> = {}) {

@@ -2,6 +2,7 @@
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { eventually, Home } from "../home.ts";
+import { linesOf } from "../reading.ts";
 
 let home: Home;
 beforeAll(async () => {
@@ -11,21 +12,6 @@ beforeAll(async () => {
 afterAll(() => home[Symbol.asyncDispose]());
 
 type Child = ReturnType<Home["spawn"]>;
-
-/** The lines that a command has printed so far. */
-function linesOf(stream: ReadableStream<Uint8Array>): string[] {
-  const lines: string[] = [];
-  void (async () => {
-    let rest = "";
-    const decoder = new TextDecoder();
-    for await (const bytes of stream) {
-      const whole = (rest + decoder.decode(bytes, { stream: true })).split("\n");
-      rest = whole.pop()!;
-      lines.push(...whole);
-    }
-  })();
-  return lines;
-}
 
 /** A command that goes on: what it prints, as it prints it. */
 function start(at: Home, args: string[], env: Record<string, string> = {}) {

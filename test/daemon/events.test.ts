@@ -3,6 +3,7 @@
 import { expect, test } from "bun:test";
 import { reap } from "../../src/daemon/reaper.ts";
 import { prune } from "../../src/domain/activity.ts";
+import { framesOf, taking } from "../reading.ts";
 import { makeSide, type Side } from "../scenario.ts";
 import { makeWorld, startOfTime } from "../world.ts";
 
@@ -19,28 +20,16 @@ function parse(text: string): Event {
   };
 }
 
-function follow({ body }: Response) {
-  const [reader, decoder] = [body!.getReader(), new TextDecoder()];
-  let text = "";
+function follow(response: Response) {
+  const frames = framesOf(response);
   async function nextFrame(): Promise<Event | undefined> {
-    while (!text.includes("\n\n")) {
-      const { value, done } = await reader.read();
-      if (done) return undefined;
-      text += decoder.decode(value, { stream: true });
-    }
-    const each = text.slice(0, text.indexOf("\n\n") + 2);
-    text = text.slice(each.length);
-    return parse(each);
+    const each = await frames.next();
+    return each === undefined ? undefined : parse(each);
   }
   /** The next frame of the log: how things stand beside it has tests of its own. */
   async function next(): Promise<Event | undefined> {
     const each = await nextFrame();
     return each?.event === "live" ? next() : each;
-  }
-  async function take(count: number): Promise<(Event | undefined)[]> {
-    const events = [];
-    for (let n = 0; n < count; n++) events.push(await next());
-    return events;
   }
   /** Everything with data, up to the event that happened to a target. */
   async function until(targetId: string): Promise<Event[]> {
@@ -52,7 +41,7 @@ function follow({ body }: Response) {
     }
     return seen;
   }
-  return { next, take, until, cancel: () => reader.cancel() };
+  return { next, take: taking(next), until, cancel: frames.cancel };
 }
 
 async function open({ request }: Side, query = "", headers: Record<string, string> = {}) {

@@ -4,6 +4,7 @@ import { expect, spyOn, test } from "bun:test";
 import type { Live } from "../../src/contract/feed.ts";
 import { reap } from "../../src/daemon/reaper.ts";
 import { eventually } from "../home.ts";
+import { framesOf } from "../reading.ts";
 import { makeSide, type Side } from "../scenario.ts";
 import { startOfTime } from "../world.ts";
 
@@ -11,18 +12,10 @@ type Frame = { event: string; data: any };
 
 /** Opens `/events` and reads it frame by frame; what has no data is left out. */
 async function watch({ request }: Side, query = "") {
-  const { body } = await request({ path: `/events${query}` });
-  const [reader, decoder] = [body!.getReader(), new TextDecoder()];
-  let text = "";
+  const frames = framesOf(await request({ path: `/events${query}` }));
   async function next(): Promise<Frame> {
-    while (!text.includes("\n\n")) {
-      const { value, done } = await reader.read();
-      if (done) throw new Error("the stream has ended");
-      text += decoder.decode(value, { stream: true });
-    }
-    const end = text.indexOf("\n\n") + 2;
-    const each = text.slice(0, end);
-    text = text.slice(end);
+    const each = await frames.next();
+    if (each === undefined) throw new Error("the stream has ended");
     const data = /^data: (.*)$/m.exec(each)?.[1];
     if (data === undefined) return next();
     return { event: /^event: (.*)$/m.exec(each)?.[1] ?? "message", data: JSON.parse(data) };
@@ -35,7 +28,7 @@ async function watch({ request }: Side, query = "") {
   /** The next that is told of how things stand. */
   const live = async (): Promise<Partial<Live>> =>
     (await until(({ event }) => event === "live")).at(-1)!.data;
-  return { next, until, live, cancel: () => reader.cancel() };
+  return { next, until, live, cancel: frames.cancel };
 }
 
 /** A stream that has told how things stand at its beginning. */

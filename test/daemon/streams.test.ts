@@ -9,6 +9,7 @@ import {
   type Page,
   type Streams,
 } from "../../src/daemon/streams.ts";
+import { framesOf } from "../reading.ts";
 
 const decoder = new TextDecoder();
 const shown = (each: Frame) => decoder.decode(each);
@@ -54,29 +55,6 @@ function openOver(
   return { ...stream, reads, stored, store, write, fail };
 }
 
-/** Frame by frame, as a client reads. `undefined` at the end. */
-function follow({ body }: Response) {
-  const reader = body!.getReader();
-  let text = "";
-  async function next(): Promise<string | undefined> {
-    while (!text.includes("\n\n")) {
-      const { value, done } = await reader.read();
-      if (done) return undefined;
-      text += decoder.decode(value, { stream: true });
-    }
-    const end = text.indexOf("\n\n") + 2;
-    const each = text.slice(0, end);
-    text = text.slice(end);
-    return each;
-  }
-  async function take(count: number): Promise<(string | undefined)[]> {
-    const frames = [];
-    for (let n = 0; n < count; n++) frames.push(await next());
-    return frames;
-  }
-  return { next, take, cancel: () => reader.cancel() };
-}
-
 /** The rest of this turn of the event loop, with everything that promises still have to do in it. */
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
@@ -103,7 +81,7 @@ test("a stream says how soon to come back, then what it begins with, what is sto
     ["content-type", "text/event-stream"],
     ["x-test", "yes"],
   ]);
-  const { take } = follow(opened.response);
+  const { take } = framesOf(opened.response);
   expect(await take(6)).toEqual([
     "retry: 1000\n\n",
     "event: hello\ndata: 1\n\n",
@@ -116,7 +94,7 @@ test("a stream says how soon to come back, then what it begins with, what is sto
 });
 
 test("where nothing is stored, the id to resume from is told at once", async () => {
-  const { take } = follow(
+  const { take } = framesOf(
     openOver(
       createStreams(() => {}),
       { after: 12 },
@@ -131,7 +109,7 @@ test("where nothing is stored, the id to resume from is told at once", async () 
 test("what is new is told without a read to a stream that keeps up, and read by one that does not yet", async () => {
   const opened = openOver(createStreams(() => {}));
   opened.write(); // before it has read at all
-  const { take } = follow(opened.response);
+  const { take } = framesOf(opened.response);
   expect(await take(3)).toEqual([
     "retry: 1000\n\n",
     'id: 1\ndata: "x"\n\n',
@@ -149,7 +127,7 @@ test("one that is not read costs its buffer, no more reads, and gets everything 
     createStreams(() => {}),
     { size },
   );
-  const { next, take } = follow(opened.response);
+  const { next, take } = framesOf(opened.response);
   await take(2);
   const readsBefore = opened.reads.length;
   for (let n = 0; n < 100; n++) opened.write();
@@ -180,13 +158,13 @@ test("one that is behind from the start reads no further than its buffer", async
 
 test("a heartbeat goes to whoever reads, and does not pile up before one who does not", async () => {
   const streams = createStreams(() => {});
-  const { take } = follow(openOver(streams).response);
+  const { take } = framesOf(openOver(streams).response);
   await take(2);
   streams.beat();
   expect(await take(1)).toEqual([":\n\n"]);
 
   const slow = openOver(streams, { size: 300 * 1024 });
-  const slowReader = follow(slow.response);
+  const slowReader = framesOf(slow.response);
   await slowReader.take(2);
   slow.write();
   for (let n = 0; n < 5; n++) streams.beat();
@@ -201,7 +179,7 @@ test("a stream ends once when its client goes, and what is told later is nobody'
   const streams = createStreams(() => {});
   let ends = 0;
   const opened = openOver(streams, { onEnd: () => ends++ });
-  const { take, cancel } = follow(opened.response);
+  const { take, cancel } = framesOf(opened.response);
   await take(2);
   expect(streams.count()).toBe(1);
   await cancel();
@@ -228,13 +206,13 @@ test("at the end every stream is closed after what it holds, once", async () => 
   streams.endAll();
   streams.endAll();
   expect([streams.count(), ends]).toEqual([0, 2]);
-  expect(await follow(read.response).take(4)).toEqual([
+  expect(await framesOf(read.response).take(4)).toEqual([
     "retry: 1000\n\n",
     'event: position\nid: 0\ndata: {"id":0}\n\n',
     'id: 1\ndata: "x"\n\n',
     undefined,
   ]);
-  expect(await follow(unread.response).take(3)).toEqual([
+  expect(await framesOf(unread.response).take(3)).toEqual([
     "retry: 1000\n\n",
     'event: position\nid: 0\ndata: {"id":0}\n\n',
     undefined,
@@ -257,7 +235,7 @@ test("an end that fails keeps no other stream open", async () => {
   }
   expect(streams.count()).toBe(0);
   for (const { response } of [bad, good])
-    expect(await follow(response).take(3)).toEqual([
+    expect(await framesOf(response).take(3)).toEqual([
       "retry: 1000\n\n",
       'event: position\nid: 0\ndata: {"id":0}\n\n',
       undefined,
@@ -270,10 +248,10 @@ test("a stream whose store cannot be read breaks off and ends once; others go on
   const broken = openOver(streams, { onEnd: () => ends++ });
   const whole = openOver(streams);
   broken.fail(new Error("no disk"));
-  await expect(follow(broken.response).take(3)).rejects.toThrow("no disk");
+  await expect(framesOf(broken.response).take(3)).rejects.toThrow("no disk");
   await turn();
   expect([streams.count(), ends]).toEqual([1, 1]);
-  expect(await follow(whole.response).take(2)).toEqual([
+  expect(await framesOf(whole.response).take(2)).toEqual([
     "retry: 1000\n\n",
     'event: position\nid: 0\ndata: {"id":0}\n\n',
   ]);

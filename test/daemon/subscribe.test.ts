@@ -5,6 +5,7 @@ import { expect, test } from "bun:test";
 import * as fc from "fast-check";
 import * as messages from "../../src/domain/messages.ts";
 import { reap } from "../../src/daemon/reaper.ts";
+import { framesOf, taking } from "../reading.ts";
 import { makeSide, type Side } from "../scenario.ts";
 import { makeWorld, startOfTime } from "../world.ts";
 
@@ -23,25 +24,19 @@ const clear = ({ world }: Side, channel: string) =>
   void messages.clear(world, { channel }, { actor: "tester" });
 
 /** What a client makes of a stream: its frames, and the id to come back with. */
-function follow({ body }: Response) {
-  const [reader, decoder] = [body!.getReader(), new TextDecoder()];
-  let text = "";
-  const client = { lastId: undefined as string | undefined, next, take, told, cancel };
+function follow(response: Response) {
+  const frames = framesOf(response);
+  const client = {
+    ...frames,
+    lastId: undefined as string | undefined,
+    next,
+    take: taking(next),
+    told,
+  };
   async function next(): Promise<string | undefined> {
-    while (!text.includes("\n\n")) {
-      const { value, done } = await reader.read();
-      if (done) return undefined;
-      text += decoder.decode(value, { stream: true });
-    }
-    const each = text.slice(0, text.indexOf("\n\n") + 2);
-    text = text.slice(each.length);
-    client.lastId = /^id: (.*)$/m.exec(each)?.[1] ?? client.lastId;
+    const each = await frames.next();
+    client.lastId = /^id: (.*)$/m.exec(each ?? "")?.[1] ?? client.lastId;
     return each;
-  }
-  async function take(count: number): Promise<(string | undefined)[]> {
-    const frames = [];
-    for (let n = 0; n < count; n++) frames.push(await next());
-    return frames;
   }
   /** Ids of messages, and gaps as `after-lostTo`, up to the message of an id. */
   async function told(upTo: number): Promise<(number | string)[]> {
@@ -55,9 +50,6 @@ function follow({ body }: Response) {
       seen.push(each.startsWith("event: gap\n") ? `${after}-${lostTo}` : id);
       if (id === upTo) return seen;
     }
-  }
-  async function cancel(): Promise<void> {
-    await reader.cancel();
   }
   return client;
 }
