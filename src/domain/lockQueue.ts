@@ -121,9 +121,12 @@ export function nextWake(world: World): number {
   return Math.min(Number.POSITIVE_INFINITY, ...instants);
 }
 
-/** Nobody waited while the machine slept. */
+/** Nobody waited while the machine slept. Where the clock was set back, whoever comes now still comes last. */
 export function forgive(world: World, gapMs: number): void {
-  for (const line of world.lockQueue.values()) for (const waiter of line) waiter.deadline += gapMs;
+  for (const waiter of [...world.lockQueue.values()].flat()) {
+    waiter.deadline += gapMs;
+    waiter.since += Math.min(gapMs, 0);
+  }
 }
 
 /** An attempt that is made again keeps its place in the line: whoever made it before has lost the connection. */
