@@ -1,79 +1,11 @@
-// What somebody types in the first five minutes, through the compiled binary and a real shell.
+// Where an answer goes: a terminal, a pipe, with -q and -j, and when there is none.
 
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import * as fs from "node:fs";
-import * as path from "node:path";
-import { Home, eventually } from "../home.ts";
+import { Home } from "../home.ts";
 
 let home: Home;
 beforeAll(() => void (home = new Home()));
 afterAll(() => home[Symbol.asyncDispose]());
-
-const isOurs = (port: number) => port >= home.range.start && port <= home.range.end;
-
-test("the quick start works as printed", async () => {
-  const { code, out, err } = await home.shell(`
-    set -e
-    port-daddy start
-    port-daddy claim quick
-    port-daddy ps
-    port-daddy release quick
-  `);
-  expect({ code, err }).toEqual({ code: 0, err: expect.stringMatching(/^quick → port \d+\n$/) });
-  const port = Number(/→ port (\d+)/.exec(err)![1]);
-  expect(isOurs(port)).toBe(true);
-  expect(out).toMatch(/^port-daddy [\d.]+ started, pid \d+\n/);
-  expect(out).toContain(`\n${port}\nIDENTITY  PORT`);
-  expect(out).toMatch(new RegExp(`\\nquick +${port} +assigned `));
-  expect(out).toEndWith(`\nReleased quick (port ${port})\n`);
-});
-
-test("semantic identities are found and released by their parts, as printed", async () => {
-  const { code, out } = await home.shell(
-    `set -e
-    port-daddy claim myapp myapp:api myapp:api:feature-auth myapp:web:feature-auth shop:api:main -q
-    for pattern in 'myapp:*' '*:api:*'; do echo "$pattern"; port-daddy find "$pattern" -q; done
-    port-daddy find myapp:* | wc -l
-    port-daddy release myapp:*:feature-auth | sed 's/ (.*//'
-    port-daddy find -q`,
-    "bash",
-  );
-  expect(code).toBe(0);
-  expect(out.split("\n").slice(5, -1)).toEqual([
-    ...["myapp:*", "myapp", "myapp:api", "myapp:api:feature-auth", "myapp:web:feature-auth"],
-    ...["*:api:*", "myapp:api", "myapp:api:feature-auth", "shop:api:main"],
-    "5",
-    ...["Released myapp:api:feature-auth", "Released myapp:web:feature-auth"],
-    ...["myapp", "myapp:api", "shop:api:main"],
-  ]);
-});
-
-const expressLike = `
-  const app = require("node:http").createServer((request, response) => response.end("hello"));
-  const flag = process.argv.indexOf("--port");
-  app.listen(flag < 0 ? process.env.PORT : process.argv[flag + 1]);
-`;
-
-test.each([
-  ["next", 'npm run dev -- --port "$(port-daddy claim next -q)"'],
-  ["vite", 'vite --port "$(port-daddy claim vite -q)"'],
-  ["express:api", "PORT=$(port-daddy claim express:api -q) node server.js"],
-])("the server of %s answers on the port it claimed", async (id, line) => {
-  const bin = path.join(home.directory, "bin");
-  fs.mkdirSync(bin, { recursive: true });
-  fs.writeFileSync(path.join(bin, "vite"), `#!/usr/bin/env node\n${expressLike}`, { mode: 0o755 });
-  fs.writeFileSync(path.join(home.directory, "server.js"), expressLike);
-  fs.writeFileSync(path.join(home.directory, "package.json"), '{"scripts":{"dev":"vite"}}');
-
-  home.startShell(line);
-  const { services } = await eventually(`${id} runs`, async () => {
-    const answer = await home.json(["find", id, "--status", "running"]);
-    return answer.count === 1 ? answer : undefined;
-  });
-  const hello = await fetch(services[0].urls.local, { proxy: false });
-  expect(await hello.text()).toBe("hello");
-  expect((await home.run(["who", String(services[0].port)])).out).toContain("node");
-});
 
 test("into a pipe a claim is the port alone, and its sentence goes to stderr", async () => {
   const { code, out, err } = await home.run(["claim", "piped"]);
