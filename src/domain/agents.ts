@@ -170,11 +170,11 @@ export function forgive(world: World, gapMs: number): void {
   });
 }
 
-/** At the daemon's start: nobody could be heard while it was away. */
+/** At the daemon's start: nobody could be heard while it was away, however its clock was set meanwhile. */
 export function resume(world: World): void {
   world.journal.commit(() => {
     world.db
-      .query("UPDATE agents SET stale_at = max(stale_at, ?) WHERE status = 'active'")
+      .query("UPDATE agents SET stale_at = ? WHERE status = 'active'")
       .run(world.clock.now() + silenceMs);
   });
 }

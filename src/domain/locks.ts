@@ -174,12 +174,16 @@ export function forgive(world: World, gapMs: number): void {
   });
 }
 
-/** At the daemon's start: a holder that could not reach us has a while to do so. */
+/**
+ * At the daemon's start: a holder that could not reach us has a while to do so. None has more than its whole time, which
+ * it would where the clock was set back meanwhile.
+ */
 export function resume(world: World): void {
+  const now = world.clock.now();
   world.journal.commit(() => {
     world.db
-      .query("UPDATE locks SET expires_at = max(expires_at, ?)")
-      .run(world.clock.now() + restartGraceMs);
+      .query("UPDATE locks SET expires_at = max(min(expires_at, ? + ttl_ms), ?)")
+      .run(now, now + restartGraceMs);
   });
 }
 

@@ -303,6 +303,24 @@ test("the first request after a sleep judges by the time that was usable", async
   await play({ path: "/agents/ada", answer: { status: "active" } });
 });
 
+test("a clock that was set back while no daemon ran gives no lock and no agent more than its whole time", async () => {
+  const { play, world, daemon, recorded } = makeRounds();
+  await play(lock("deploy", "ada", { ttl: 60_000 }));
+  await play(register("ada"));
+  world.advance(-86_400_000);
+  const { resume, round, catchUp } = createReaper(world, () => new Set());
+  daemon.catchUp = catchUp;
+  resume();
+  const { expiresAt } = (await play({ path: "/locks/deploy" })).lock;
+  expect(expiresAt - world.clock.now()).toBe(60_000);
+  const happened: string[] = [];
+  for (let passed = 0; passed < 120_000; passed += reapEveryMs) {
+    world.advance(reapEveryMs);
+    happened.push(...recorded(round));
+  }
+  expect(happened).toEqual(["lock.release deploy", "agent.stale ada"]);
+});
+
 test("a start gives every lock fifteen seconds at least, and takes nothing of one that has more", async () => {
   const { play, world, pass } = makeRounds();
   await play(lock("short", "ada", { ttl: 1 }));
