@@ -193,8 +193,10 @@ async function open(config: Config, log: Log, undo: (() => unknown)[]): Promise<
     pid: process.pid,
     port: daemon.port ?? null,
   });
-  const inode = inodeOf(file);
-  const isInPlace = () => held.isInPlace() && inodeOf(file) === inode;
+  // What is in the log alone would be gone as well; it is there since something was stored.
+  const stored = [file, `${file}-wal`].map((each) => ({ each, inode: inodeOf(each) }));
+  const isInPlace = () =>
+    held.isInPlace() && stored.every(({ each, inode }) => inodeOf(each) === inode);
   daemon.courier.start();
   pruneAsItGrows(world, stopping.signal, log.failure);
   stopTimers = startTimers(daemon, reaper, () => keepPlace(daemon, isInPlace, socket), sender);

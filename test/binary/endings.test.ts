@@ -3,6 +3,7 @@
 import { expect, test } from "bun:test";
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { databaseFile } from "../../src/system/paths.ts";
 import { eventually, Home, isGone, isRoot } from "../home.ts";
 
 test("claims go on while the daemon is restarted again and again", async () => {
@@ -61,6 +62,15 @@ test("a daemon whose state directory was removed ends", async () => {
   await isGone(pid);
   expect(await home.run(["claim", "anew", "-q"])).toMatchObject({ code: 0 });
   expect(home.daemons()).toHaveLength(1);
+});
+
+test("a daemon whose write-ahead log was removed ends, and what was only there is stored", async () => {
+  await using home = new Home();
+  await home.run(["claim", "kept"]);
+  const pid = (await home.daemonPid())!;
+  fs.rmSync(`${databaseFile(home.state)}-wal`);
+  await isGone(pid);
+  expect((await home.run(["find", "-q"])).out).toBe("kept\n");
 });
 
 test("a directory that is gone or has a name that cannot be kept does not keep anybody from claiming", async () => {
