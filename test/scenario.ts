@@ -71,7 +71,7 @@ export function makeSide(world: TestWorld = makeWorld(), transport: "socket" | "
     courier,
     checkTarget: async () => {},
     access: createAccess(world.config.token, world.clock.now),
-    room: createRoom(),
+    room: createRoom(Infinity),
     metrics,
     stopping: stopping.signal,
     stop: (reason) => void stops.push(reason),

@@ -10,6 +10,7 @@ import { anotherPort } from "../contract/range.ts";
 import { shellWord } from "../contract/shell.ts";
 import { reasonOf } from "../system/paths.ts";
 import { listenersOn, usersOn } from "../system/sockets.ts";
+import type { Door } from "./doors.ts";
 import type { RouteMeter } from "./metrics/requests.ts";
 
 /** How a request reached us, and what is noted of it for whoever counts it. */
@@ -54,7 +55,7 @@ const lookEveryMs = 5;
 /** Larger bodies than ours are refused by the guard, with a sentence; this is where Bun itself gives up, without one. */
 const limits = { development: false, maxRequestBodySize: 64 * 1024 * 1024 } as const;
 
-export type SocketServer = {
+export type SocketServer = Door & {
   stop(isAbrupt?: boolean): Promise<void>;
   /** Listens anew where the socket's file was removed or replaced: without it no command finds us. */
   renewIfLost(): boolean;
@@ -67,14 +68,40 @@ export type SocketServer = {
 export function listenOnSocket(file: string, serve: Serve): SocketServer {
   let server = bindSocket(file, serve);
   let inode = inodeOf(file);
+  let isShut = false;
+  function open(): void {
+    server = bindSocket(file, serve);
+    inode = inodeOf(file);
+    isShut = false;
+  }
+  function shut(): void {
+    isShut = true;
+    void server.stop(); // Who is connected stays: some wait for a lock, in order.
+  }
   return {
     stop: (isAbrupt) => server.stop(isAbrupt),
+    shut,
+    open,
     renewIfLost() {
-      if (inodeOf(file) === inode) return false;
-      void server.stop(); // Who is connected stays: some wait for a lock, in order.
-      server = bindSocket(file, serve);
-      inode = inodeOf(file);
+      if (isShut || inodeOf(file) === inode) return false;
+      shut();
+      open();
       return true;
+    },
+  };
+}
+
+/** The door of a server over TCP: opened again, it is at the same address. */
+export function tcpDoor(server: Server, serve: Serve): Door & Pick<Server, "stop"> {
+  const { hostname, port } = server;
+  let current = server;
+  return {
+    stop: (isAbrupt) => current.stop(isAbrupt),
+    shut: () => void current.stop(),
+    open() {
+      const found = listenOn(hostname!, port!, serve);
+      if (found instanceof Error) throw taken(port!, found);
+      current = found;
     },
   };
 }

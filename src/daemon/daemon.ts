@@ -9,6 +9,7 @@ import { Fault } from "../contract/faults.ts";
 import * as agents from "../domain/agents.ts";
 import * as database from "../store/database.ts";
 import { indexLog } from "../store/logIndex.ts";
+import { descriptors } from "../system/limits.ts";
 import { tryLock, type Lock } from "../system/lock.ts";
 import * as paths from "../system/paths.ts";
 import { daemonCaller, type World } from "../world.ts";
@@ -16,11 +17,13 @@ import {
   inodeOf,
   listenOnSocket,
   listenOverTcp,
+  tcpDoor,
   type Serve,
   type SocketServer,
 } from "./address.ts";
 import { createAccess, type Access } from "./access.ts";
 import { createAlarm, type Alarm } from "./alarm.ts";
+import { createDoors } from "./doors.ts";
 import { createCourier, type Courier } from "./courier.ts";
 import { createFeeds, type Feeds } from "./feeds.ts";
 import { createLive, type LiveFeed } from "./live.ts";
@@ -79,6 +82,9 @@ const courierMs = 2_000;
 /** A command that looks whether a daemon runs holds the lock for a moment. */
 const lockAttempts = 5;
 const lockAgainAfterMs = 5;
+
+/** For so long at most a core is lost to callers who cannot be let in. */
+const lookAtDoorsEveryMs = 500;
 
 /** How often the write-ahead log is emptied into the database, if there was anything and it has been quiet since. */
 const tidyEveryMs = 1_000;
@@ -159,7 +165,7 @@ async function open(config: Config, log: Log, undo: (() => unknown)[]): Promise<
     presence,
     streams: createStreams(log.failure, metrics.streams),
     courier,
-    room: createRoom(),
+    room: createRoom(descriptors(process.pid).limit ?? Infinity),
     metrics,
     access: createAccess(config.token, clock.now),
     checkTarget: (url) => checkTarget(url, targetRules()),
@@ -179,9 +185,10 @@ async function open(config: Config, log: Log, undo: (() => unknown)[]): Promise<
 
   const app = createApp(daemon);
   const serve: Serve = (request, env) => app.fetch(request, env);
-  const overTcp = await listenOverTcp(config, serve);
+  const servers = await listenOverTcp(config, serve);
+  const overTcp = servers.map((server) => tcpDoor(server, serve));
   undo.push(() => Promise.all(overTcp.map((server) => server.stop(true))));
-  daemon.port = overTcp[0]?.port;
+  daemon.port = servers[0]?.port;
   if (daemon.port !== undefined) reserved.add(daemon.port);
   daemon.answerHeaders = answerHeaders(build, daemon.port, config.range);
   const socket = listenOnSocket(paths.socketFile(config.home), serve);
@@ -199,7 +206,12 @@ async function open(config: Config, log: Log, undo: (() => unknown)[]): Promise<
     held.isInPlace() && stored.every(({ each, inode }) => inodeOf(each) === inode);
   daemon.courier.start();
   pruneAsItGrows(world, stopping.signal, log.failure);
-  stopTimers = startTimers(daemon, reaper, () => keepPlace(daemon, isInPlace, socket), sender);
+  const doors = createDoors([...overTcp, socket], log);
+  const keepers = {
+    keepPlace: () => keepPlace(daemon, isInPlace, socket),
+    keepDoors: doors.look,
+  };
+  stopTimers = startTimers(daemon, reaper, keepers, sender);
   log.info(
     `port-daddy ${build.version} (${build.codeHash}) started, pid ${process.pid}, state ${config.home}`,
   );
@@ -277,7 +289,7 @@ function keepPlace(daemon: Daemon, isInPlace: () => boolean, socket: SocketServe
 function startTimers(
   { world, log, streams, live }: Daemon,
   reaper: Reaper,
-  keepPlace: () => void,
+  { keepPlace, keepDoors }: Record<"keepPlace" | "keepDoors", () => void>,
   sender: Sender | undefined,
 ): () => void {
   function every(ms: number, work: () => void): Timer {
@@ -295,6 +307,7 @@ function startTimers(
     every(reapEveryMs, reaper.round),
     every(reapEveryMs, live.look),
     every(reapEveryMs, keepPlace),
+    every(lookAtDoorsEveryMs, keepDoors),
     every(heartbeatEveryMs, streams.beat),
     every(pruneEveryMs, () => prune(world)),
     every(tidyEveryMs, tidyWhenQuiet(world)),

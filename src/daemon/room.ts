@@ -3,10 +3,12 @@
 
 import { Fault } from "../contract/faults.ts";
 
-/** In all, and for each address beyond loopback. */
-const maxHeld = 2_048;
-/** Of these, for the owner's socket alone: nobody else can shut the owner out. */
-const keptForOwner = 256;
+/** In all, where so many files may be open, and for each address beyond loopback. */
+const maxHeldAnywhere = 2_048;
+/** Of the files that may be open: the rest is for what is answered at once, and for the daemon's own. */
+const shareOfFiles = 0.5;
+/** Of those held, for the owner's socket alone: nobody else can shut the owner out. */
+const shareOfOwner = 1 / 8;
 const maxHeldRemotely = 64;
 
 /** How soon to try again. */
@@ -14,7 +16,10 @@ const retryAfterMs = 5_000;
 
 export type Room = ReturnType<typeof createRoom>;
 
-export function createRoom() {
+/** `maxFiles` is how many files this process may have open. */
+export function createRoom(maxFiles: number) {
+  const maxHeld = Math.min(maxHeldAnywhere, Math.floor(maxFiles * shareOfFiles));
+  const keptForOwner = Math.ceil(maxHeld * shareOfOwner);
   let held = 0;
   const remotely = new Map<string, number>();
   return {
@@ -48,5 +53,6 @@ export function createRoom() {
 function full(what: string): Fault {
   return new Fault("limit_reached", `${what}, which is as many as there may be`, {
     details: { retryAfterMs },
+    hint: "see who holds what: port-daddy status",
   });
 }
