@@ -8,6 +8,7 @@ import { machine, type Listener } from "../system/machine.ts";
 import { holdersOf, unseen } from "../system/sockets.ts";
 import type { Clock } from "../store/journal.ts";
 import type { Probe, Sighting } from "../world.ts";
+import { canOpen } from "./doors.ts";
 
 /** How old a look at who listens may be when it is read. */
 const maxLookAgeMs = 1_000;
@@ -113,7 +114,10 @@ function bind(
     if (code === "EACCES" || code === "EPERM") return "not_permitted";
     if (code === "EADDRNOTAVAIL" || code === "EAFNOSUPPORT") return "no_such_address";
     if (code === "EADDRINUSE") return "in_use";
-    throw new Fault("unavailable", `Ports cannot be tried: ${reasonOf(error)}`, {
+    // Where no file is left, Bun's error has no code that would say so.
+    const reason =
+      code === undefined && !canOpen(1) ? reasonOf({ code: "EMFILE" }) : reasonOf(error);
+    throw new Fault("unavailable", `Ports cannot be tried: ${reason}`, {
       hint: "see what is wrong: port-daddy doctor",
     });
   }

@@ -4,6 +4,7 @@ import * as fs from "node:fs";
 import { accountName } from "./accounts.ts";
 import { listeningSockets } from "./sockdiag.ts";
 import type { Listener, Machine, ProcessStat } from "./machine.ts";
+import { seen } from "./seen.ts";
 
 /** Ticks a second in /proc: USER_HZ, which is 100 on every Linux that Bun runs on. */
 const ticksPerSecond = 100;
@@ -23,7 +24,7 @@ export const linux: Machine = {
     return words === "" ? [] : words.split("\0");
   },
   parents() {
-    const pids = fs.readdirSync("/proc").map(Number).filter(Number.isInteger);
+    const pids = entriesOf("/proc").map(Number).filter(Number.isInteger);
     return new Map(
       pids.flatMap((pid) => {
         const stat = parseStat(pid, readText(`/proc/${pid}/stat`));
@@ -44,7 +45,7 @@ export const linux: Machine = {
     const inodes = new Set(sockets.map(({ inode }) => inode));
     const owners = new Map<string, number[]>();
     if (inodes.size === 0) return owners;
-    for (const entry of fs.readdirSync("/proc")) {
+    for (const entry of entriesOf("/proc")) {
       if (!/^\d+$/.test(entry)) continue;
       for (const inode of new Set(socketsOf(entry))) {
         if (inodes.has(inode)) owners.set(inode, [...(owners.get(inode) ?? []), Number(entry)]);
@@ -100,31 +101,22 @@ function bootInstant(): number {
 }
 
 function* socketsOf(pid: string): Generator<string> {
-  let descriptors: string[];
-  try {
-    descriptors = fs.readdirSync(`/proc/${pid}/fd`);
-  } catch {
-    return; // It ended meanwhile, or belongs to somebody else.
-  }
-  for (const descriptor of descriptors) {
+  for (const descriptor of entriesOf(`/proc/${pid}/fd`)) {
     const inode = /^socket:\[(\d+)\]$/.exec(readLink(`/proc/${pid}/fd/${descriptor}`) ?? "")?.[1];
     if (inode !== undefined) yield inode;
   }
 }
 
-/** The text of a file under /proc; `undefined` where it is gone or not ours to read. */
+// Under /proc whatever is asked for may have ended meanwhile, or belong to somebody else.
+
+function entriesOf(directory: string): string[] {
+  return seen(() => fs.readdirSync(directory)) ?? [];
+}
+
 function readText(file: string): string | undefined {
-  try {
-    return fs.readFileSync(file, "utf8");
-  } catch {
-    return undefined;
-  }
+  return seen(() => fs.readFileSync(file, "utf8"));
 }
 
 function readLink(file: string): string | undefined {
-  try {
-    return fs.readlinkSync(file);
-  } catch {
-    return undefined;
-  }
+  return seen(() => fs.readlinkSync(file));
 }
