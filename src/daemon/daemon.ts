@@ -9,6 +9,7 @@ import { Fault } from "../contract/faults.ts";
 import * as agents from "../domain/agents.ts";
 import * as database from "../store/database.ts";
 import { indexLog } from "../store/logIndex.ts";
+import { isDamage } from "../store/trouble.ts";
 import { descriptors } from "../system/limits.ts";
 import { tryLock, type Lock } from "../system/lock.ts";
 import * as paths from "../system/paths.ts";
@@ -100,22 +101,31 @@ export async function start(config: Config): Promise<Daemon> {
   paths.makeHome(config.home);
   process.umask(0o077);
   const log = createLog(config.logLevel, paths.logFile(config.home));
-  const undo: (() => unknown)[] = [];
-  try {
-    return await open(config, log, undo);
-  } catch (error) {
-    for (const step of undo.reverse()) await step();
-    throw error;
+  const held = lock(config.home);
+  const notices: string[] = [];
+  for (let isFirst = true; ; isFirst = false) {
+    const undo: (() => unknown)[] = [];
+    try {
+      return await open(config, { log, held, notices, undo });
+    } catch (error) {
+      // What is read first was whole, what was read or written after that was not.
+      const isDamaged = isFirst && isDamage(error);
+      if (isDamaged) notices.push(database.setAside(paths.databaseFile(config.home)));
+      for (const step of undo.reverse()) await step();
+      if (isDamaged) continue;
+      held.free();
+      throw error;
+    }
   }
 }
 
+type Opening = { log: Log; held: Lock; notices: string[]; undo: (() => unknown)[] };
+
 /** Opens everything in order; `undo` gets what closes each again. */
-async function open(config: Config, log: Log, undo: (() => unknown)[]): Promise<Daemon> {
-  const held = lock(config.home);
-  undo.push(() => held.free());
-  const notices: string[] = [];
+async function open(config: Config, { log, held, notices, undo }: Opening): Promise<Daemon> {
   const file = paths.databaseFile(config.home);
-  if (!fs.existsSync(file) && fs.existsSync(paths.sequencesFile(config.home)))
+  const isGone = !fs.existsSync(file) && fs.existsSync(paths.sequencesFile(config.home));
+  if (isGone && notices.length === 0)
     notices.push(`the database ${file} is gone; starting with an empty one`);
   const db = database.open(file, (text) => notices.push(text));
   undo.push(() => db.close());

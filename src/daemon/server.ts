@@ -18,6 +18,7 @@ import { assetsPath, enterPath, pagePath } from "../contract/pages.ts";
 import type { Range } from "../contract/range.ts";
 import * as agents from "../domain/agents.ts";
 import type { Caller } from "../world.ts";
+import { asStorageFault } from "../store/trouble.ts";
 import { socketFile } from "../system/paths.ts";
 import { maxBodyBytes, type HeldRequest, type RequestEnv } from "./address.ts";
 import { assetFor } from "./assets.ts";
@@ -68,7 +69,7 @@ export function createApp(daemon: Daemon): Hono<RequestEnv> {
     throw noRoute(c.req.raw, daemon);
   });
   app.onError((error) => {
-    const fault = asFault(error);
+    const fault = asFault(asStorageFault(error));
     // A refusal is the caller's to know; what nobody foresaw, or the disk refused, is ours.
     if (fault.code === "internal" || fault.cause !== undefined) daemon.log.failure(error);
     return refusal(daemon, fault);

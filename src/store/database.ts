@@ -28,9 +28,7 @@ export function open(file: string, notice: (text: string) => void = () => {}): D
     return openAsIs(file);
   } catch (error) {
     if (!(error instanceof Damaged)) throw error;
-    notice(
-      `the database is damaged and was set aside as ${error.aside}; starting with an empty one`,
-    );
+    notice(error.message);
     return openAsIs(file);
   }
 }
@@ -120,26 +118,20 @@ function readThrough(db: Database): void {
   db.query("SELECT * FROM activity ORDER BY id DESC LIMIT 1").values();
 }
 
-class Damaged extends Error {
-  /** Where the damaged file is now. */
-  readonly aside: string;
-  constructor(aside: string) {
-    super("the database is damaged");
-    this.aside = aside;
-  }
-}
+class Damaged extends Error {}
 
 function copyAside(db: Database, copy: string): void {
   fs.rmSync(copy, { force: true });
   db.run("VACUUM INTO ?", [copy]);
 }
 
-function setAside(file: string): string {
+/** Renames a damaged database, so that an empty one can take its place, and returns the sentence that says so. */
+export function setAside(file: string): string {
   const aside = `${file}.damaged-${new Date().toISOString().replaceAll(":", "-")}`;
   for (const suffix of ["", "-wal", "-shm"]) {
     if (fs.existsSync(file + suffix)) fs.renameSync(file + suffix, aside + suffix);
   }
-  return aside;
+  return `the database is damaged and was set aside as ${aside}; starting with an empty one`;
 }
 
 /**

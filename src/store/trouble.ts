@@ -11,6 +11,7 @@ const troubles = [
   ["SQLITE_IOERR", "the disk cannot be read or written", look],
   ["SQLITE_READONLY", "the state directory is read-only", look],
   ["SQLITE_CORRUPT", "the database is damaged", look],
+  ["SQLITE_NOTADB", "the database is damaged", look],
   ["SQLITE_BUSY", "another process has the database", look],
   ["SQLITE_CANTOPEN", "the database cannot be opened", look],
   // Of the files beside it.
@@ -28,11 +29,12 @@ export function asStorageFault(error: unknown): unknown {
   return error instanceof SQLiteError && troubleOf(error) ? storageFault(error) : error;
 }
 
-/** A failure to store, told as `unavailable`. */
+/** A failure to store, or to read what is damaged, told as `unavailable`. */
 export function storageFault(error: unknown): Fault {
   const [, meaning = String(error), hint = "the log says more: port-daddy logs"] =
     troubleOf(error) ?? [];
-  const fault = new Fault("unavailable", `The state cannot be stored: ${meaning}`, { hint });
+  const verb = isDamage(error) ? "read" : "stored";
+  const fault = new Fault("unavailable", `The state cannot be ${verb}: ${meaning}`, { hint });
   fault.cause = error;
   return fault;
 }
@@ -42,6 +44,8 @@ function troubleOf(error: unknown): (typeof troubles)[number] | undefined {
   return troubles.find(([known]) => code.startsWith(known));
 }
 
+/** Whether it is the database itself that is wrong, also where that was told as a fault. */
 export function isDamage(error: unknown): boolean {
-  return error instanceof SQLiteError && /^SQLITE_(CORRUPT|NOTADB)/.test(error.code ?? "");
+  const cause = error instanceof Fault ? error.cause : error;
+  return cause instanceof SQLiteError && /^SQLITE_(CORRUPT|NOTADB)/.test(cause.code ?? "");
 }

@@ -36,6 +36,7 @@ test.each<[string, (file: string) => void]>([
     (file) => fs.writeFileSync(file, "not a database, but long enough ".repeat(50)),
   ],
   ["whose pages are torn", tear],
+  ["that is damaged where it is not read at once", (file) => blank(file, "messages")],
 ])("one %s is set aside under a name that the log tells, and never deleted", async (_, damage) => {
   const { home, file } = await leftHome();
   await using _home = home;
@@ -64,6 +65,29 @@ test("the log is indexed as soon as nothing has happened for a while", async () 
   using db = new Database(paths.databaseFile(home.state), { readonly: true });
   const behind = db.query("SELECT count(*) AS n FROM activity WHERE NOT indexed");
   await eventually("no entry is left", () => (behind.get() as { n: number }).n === 0);
+});
+
+/** Overwrites the first page of a table or an index. */
+function blank(file: string, name: string): void {
+  const db = new Database(file);
+  const size = db.query("PRAGMA page_size").values()[0]![0] as number;
+  const page = db.query("SELECT rootpage FROM sqlite_master WHERE name = ?").values(name)[0]![0];
+  db.close();
+  const descriptor = fs.openSync(file, "r+");
+  fs.writeSync(descriptor, Buffer.alloc(size), 0, size, ((page as number) - 1) * size);
+  fs.closeSync(descriptor);
+}
+
+test("one that is damaged where few requests read serves the others, and refuses those in a sentence", async () => {
+  const { home, file } = await leftHome();
+  await using _ = home;
+  blank(file, "messages_by_channel");
+  expect(await home.run(["claim", "myapp", "-q"])).toMatchObject({ code: 0, err: "" });
+  const { code, err } = await home.run(["messages", "news"]);
+  expect({ code, err }).toEqual({
+    code: 7,
+    err: "error: The state cannot be read: the database is damaged\nhint: see what to do about it: port-daddy doctor\n",
+  });
 });
 
 test("one that is empty is begun", async () => {
