@@ -124,7 +124,8 @@ type Opening = { log: Log; held: Lock; notices: string[]; undo: (() => unknown)[
 /** Opens everything in order; `undo` gets what closes each again. */
 async function open(config: Config, { log, held, notices, undo }: Opening): Promise<Daemon> {
   const file = paths.databaseFile(config.home);
-  const isGone = !fs.existsSync(file) && fs.existsSync(paths.sequencesFile(config.home));
+  const isEmpty = (fs.statSync(file, { throwIfNoEntry: false })?.size ?? 0) === 0;
+  const isGone = isEmpty && fs.existsSync(paths.sequencesFile(config.home));
   if (isGone && notices.length === 0)
     notices.push(`the database ${file} is gone; starting with an empty one`);
   const db = database.open(file, (text) => notices.push(text));

@@ -96,3 +96,18 @@ test("one that is empty is begun", async () => {
   fs.writeFileSync(paths.databaseFile(home.state), "");
   expect(await home.run(["claim", "myapp", "-q"])).toMatchObject({ code: 0, err: "" });
 });
+
+test.each(["removed", "emptied"])(
+  "that one was %s is said where the next is begun",
+  async (how) => {
+    const { home, file } = await leftHome();
+    await using _ = home;
+    fs.rmSync(file);
+    if (how === "emptied") fs.writeFileSync(file, "");
+    const { code, err } = await home.run(["claim", "myapp", "-q"]);
+    expect({ code, err }).toEqual({
+      code: 0,
+      err: `warning: the database ${file} is gone; starting with an empty one\n`,
+    });
+  },
+);
