@@ -1,5 +1,5 @@
 // Requests that nobody would write by hand, over every route, from one seed: what a daemon must answer, and never with
-// a failure of its own. `npm run faults [requests] [seed]` sends 20,000.
+// a failure of its own.
 
 import { Database } from "bun:sqlite";
 import * as fs from "node:fs";
@@ -7,6 +7,8 @@ import * as path from "node:path";
 import { faults, type FaultCode } from "../../src/contract/faults.ts";
 import { operations, fillPath, pathFields, type Operation } from "../../src/contract/operations.ts";
 import { Home } from "../home.ts";
+import { must, type Effort } from "./experiment.ts";
+import { createRandom } from "./random.ts";
 
 export type Outcome = {
   seed: number;
@@ -27,6 +29,9 @@ type Sent = {
   headers: Record<string, string>;
   body?: string;
 };
+
+/** A short form is among the tests of the binary. */
+const requests = { short: 1_000, full: 20_000 };
 
 /** Requests under way at once: each is on a connection that is kept. */
 const workers = 6;
@@ -147,10 +152,7 @@ const names = ["a", "b", "shop:web", "shop:api", "shop:api:main", "build/x", "_"
 
 /** Makes requests, always the same ones for a seed (but for the ids of webhooks, which are the daemon's). */
 function generator(seed: number, firstPort: number, webhooks: readonly string[]): () => Sent {
-  const random = mulberry32(seed);
-  const below = (limit: number) => Math.floor(random() * limit);
-  const pick = <T>(of: readonly T[]) => of[below(of.length)]!;
-  const isOdd = (chance: number) => random() < chance;
+  const { below, pick, isOnce: isOdd } = createRandom(seed);
 
   /** What a field of this name might well be. */
   function sensible(name: string): unknown {
@@ -256,21 +258,12 @@ function textOf(value: unknown): string {
   return (JSON.stringify(value) ?? "").slice(0, 3_000);
 }
 
-/** Small and good enough: https://github.com/cprosche/mulberry32. */
-function mulberry32(seed: number): () => number {
-  let state = seed | 0;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
-if (import.meta.main) {
-  const [requests = 20_000, seed = Date.now() % 2 ** 31] = process.argv.slice(2).map(Number);
-  const outcome = await fuzz({ seed, requests });
-  console.log(JSON.stringify(outcome, null, 2));
-  const isGood = outcome.problems.length === 0 && String(outcome.integrity) === "ok";
-  process.exitCode = isGood ? 0 : 1;
+/** As one of the experiments. */
+export async function odd({ length, seed }: Effort): Promise<string> {
+  const outcome = await fuzz({ seed, requests: requests[length] });
+  const { statuses, succeeded, problems, integrity } = outcome;
+  must(problems.length === 0, `${problems.length} answers were wrong`, problems);
+  must(String(integrity) === "ok", "the database is not whole", integrity);
+  const answers = Object.values(statuses).reduce((sum, count) => sum + count, 0);
+  return `${answers} odd requests answered (${statuses[200]} of them done, by ${succeeded.length} operations)`;
 }
