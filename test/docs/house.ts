@@ -24,7 +24,26 @@ const standIns: Record<string, string> = {
 /** Where pages say that their receivers of webhooks are. */
 const receivers = ["https://example.com/hook", "https://your-server.com/port-daddy-events"];
 
-export type House = Omit<Reader, "instead"> & AsyncDisposable;
+/** What pages take for granted beside that; without it they can't be followed. */
+export const isEquipped = ["bash", "curl", "jq", "node"].every((name) => Bun.which(name) !== null);
+
+/** Lines of pages that can't be run as they stand. */
+export const instead: Reader["instead"] = {
+  "git clone https://github.com/erichowens/port-daddy.git": {
+    because: "a test does not go to the internet; npm run compat begins with a clean checkout",
+    type: "true",
+  },
+  "port-daddy install": {
+    because: "this home has no service manager; test/binary/service.test.ts has one",
+    type: "port-daddy install --dry-run",
+  },
+  "port-daddy uninstall": {
+    because: "likewise",
+    type: "port-daddy uninstall --dry-run",
+  },
+};
+
+export type House = Reader & AsyncDisposable;
 
 export function furnish(): House {
   const home = new Home();
@@ -40,6 +59,7 @@ export function furnish(): House {
   return {
     home,
     cwd,
+    instead,
     env: {
       PATH: `${bin}:${process.env["PATH"]}`,
       BROWSER: "true",

@@ -38,10 +38,12 @@ export function readPage(file: string, name: string): Page {
   let [at, block] = [1, 0];
   const lines = () => page.sections.at(-1)!.lines;
   // Headings, blocks and the paragraphs between them.
-  for (const part of text.split(/(^#{2,} .*\n|^```\w*\n[^]*?^```\n)/m)) {
+  for (const part of text.split(/(^#{2,} .*\n|^```.*\n[^]*?^```\n)/m)) {
     const [, title] = /^#{2,} (.*)/.exec(part) ?? [];
-    const [, language, body] = /^```(\w*)\n([^]*)```\n$/.exec(part) ?? [];
+    const [, language, body] = /^```(.*)\n([^]*)```\n$/.exec(part) ?? [];
     const place = (offset: number) => `${name}:${at + offset}`;
+    if (body === undefined && part.includes("```"))
+      throw new Error(`${place(0)}: a block begins or ends hereafter that is not at the margin`);
     if (title) page.sections.push({ title, lines: [] });
     else if (body === undefined) {
       for (const inline of inlineIn(part, place)) {
@@ -54,6 +56,7 @@ export function readPage(file: string, name: string): Page {
     else page.others.push({ language: language!, text: body, at: place(0) });
     at += part.split("\n").length - 1;
   }
+  page.sections = page.sections.filter(({ lines }) => lines.length > 0);
   return page;
 }
 
@@ -72,25 +75,33 @@ function linesOf(body: string, language: string, block: number, place: (offset: 
   let [terminal, document] = ["", undefined as string | undefined];
   for (const [offset, row] of body.split("\n").slice(0, -1).entries()) {
     const before = lines.at(-1);
-    const goesOn = document !== undefined || /^[\s})]|^(?:done|fi)\b/.test(row);
-    if (/^# /.test(row)) terminal = /^# (Agent \w+|In another terminal)/.exec(row)?.[1] ?? terminal;
-    else if (language === "console" && !row.startsWith("$ "))
-      before!.shown = `${before!.shown ?? ""}${row}\n`;
-    else if (before && language !== "console" && goesOn) {
+    if (before && document !== undefined) {
       before.text += `\n${row}`;
       if (row === document) document = undefined;
-    } else if (row !== "") {
-      const [text = "", comment = ""] = row.replace(/^\$ /, "").split(/\s+# /);
-      const beside = /^→ (.*)/.exec(comment)?.[1];
-      const code = Number(/^exit (\d+)/.exec(comment)?.[1] ?? 0);
-      const shown = beside === undefined ? undefined : `${beside}\n`;
-      lines.push({ text, at: place(offset + 1), block, terminal, code, shown });
-      document = /<<'(\w+)'/.exec(text)?.[1];
-    }
+    } else if (/^# /.test(row))
+      terminal = /^# (Agent \w+|In another terminal)/.exec(row)?.[1] ?? terminal;
+    else if (language === "console" && !row.startsWith("$ "))
+      before!.shown = `${before!.shown ?? ""}${row}\n`;
+    else if (before && language !== "console" && /^[\s})]|^(?:done|fi)\b/.test(row))
+      Object.assign(before, typed(row, before));
+    else if (row !== "")
+      lines.push({ ...typed(row.replace(/^\$ /, "")), at: place(offset + 1), block, terminal });
+    document ??= /<<'(\w+)'/.exec(lines.at(-1)?.text.split("\n").at(-1) ?? "")?.[1];
   }
   // A command that shows nothing of what it prints, among others that do, prints nothing.
   if (language === "console") for (const line of lines) line.shown ??= "";
   return lines;
+}
+
+/** What is typed of a row, after what stands before it, and what the comment beside it says. */
+function typed(row: string, before?: Line): Pick<Line, "text" | "code" | "shown"> {
+  const [text = "", comment = ""] = row.split(/\s+# /);
+  const shown = /^→ (.*)/.exec(comment)?.[1];
+  return {
+    text: before ? `${before.text}\n${text}` : text,
+    code: Number(/^exit (\d+)/.exec(comment)?.[1] ?? before?.code ?? 0),
+    shown: shown === undefined ? before?.shown : `${shown}\n`,
+  };
 }
 
 /**

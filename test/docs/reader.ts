@@ -14,7 +14,7 @@ export type Reader = {
   /** What must be another here than on the page, such as the daemon's port: as shown, and as it is. */
   rewritten: readonly (readonly [shown: string, real: string])[];
   /** Lines that can't be run as they stand: why, and what is typed instead. */
-  instead: Record<string, { because: string; type: string }>;
+  instead: Readonly<Record<string, { because: string; type: string }>>;
 };
 
 /** How long a line may take. */
@@ -120,18 +120,23 @@ async function interrupt(terminal: Terminal, line: Line, reader: Reader): Promis
   if (shown !== undefined) {
     const seen = () => patternOf(shown).test(asShown(terminal.output, reader));
     await eventually("it is printed", seen, patienceMs).catch(() =>
-      check({ ...line, code: terminal.code ?? line.code }, terminal, reader),
+      checkOutput(line, terminal, reader),
     );
   }
   await terminal.interrupt();
 }
 
-function check({ text, at, code, shown }: Line, terminal: Terminal, reader: Reader): void {
+function check(line: Line, terminal: Terminal, reader: Reader): void {
+  const { text, at, code } = line;
+  const isOther = reader.instead[text] !== undefined;
+  expect(terminal.code, `${at}: ${text}\n${terminal.output}`).toBe(isOther ? 0 : code);
+  if (!isOther) checkOutput(line, terminal, reader);
+}
+
+function checkOutput({ text, at, shown }: Line, terminal: Terminal, reader: Reader): void {
   const output = asShown(terminal.output, reader);
-  const said = `${at}: ${text}\n${output}`;
-  if (reader.instead[text]) return expect(terminal.code, said).toBe(0);
-  expect(terminal.code ?? code, said).toBe(code);
-  if (shown !== undefined && !patternOf(shown).test(output)) expect(output, said).toBe(shown);
+  if (shown !== undefined && !patternOf(shown).test(output))
+    expect(output, `${at}: ${text}\n${output}`).toBe(shown);
 }
 
 /** A line as it must be here. */

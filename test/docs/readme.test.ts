@@ -11,19 +11,11 @@ import { events } from "../../src/contract/events.ts";
 import { operations, routePattern } from "../../src/contract/operations.ts";
 import { Releases, script } from "../binary/releases.ts";
 import { binary } from "../home.ts";
-import { furnish, type House } from "./house.ts";
+import { furnish, isEquipped, type House } from "./house.ts";
 import { readPage } from "./page.ts";
 import { follow } from "./reader.ts";
 
 const page = readPage(path.join(import.meta.dir, "../../README.md"), "README.md");
-
-/** What can't be run as it stands. */
-const instead = {
-  "port-daddy install": {
-    because: "this home has no service manager; test/binary/service.test.ts has one",
-    type: "port-daddy install --dry-run",
-  },
-};
 
 let releases: Releases;
 let house: House;
@@ -42,11 +34,10 @@ afterAll(async () => {
   await releases[Symbol.asyncDispose]();
 });
 
-test.each(
-  page.sections
-    .filter(({ lines }) => lines.length > 0)
-    .map((section) => [section.title, section] as const),
-)("what it says of '%s' is so", (_, section) => follow(section, { ...house, instead }));
+test.skipIf(!isEquipped).each(page.sections.map((section) => [section.title, section] as const))(
+  "what it says of '%s' is so",
+  (_, section) => follow(section, house),
+);
 
 /** Blocks of anything but shell, by how each is read. */
 const readers: Record<string, (text: string) => unknown> = {
