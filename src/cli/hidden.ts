@@ -21,8 +21,8 @@ export const hidden: ReadonlyMap<string | undefined, Hidden> = new Map<string, H
   [
     "__launch",
     async ([errand = ""], terminal, open) => {
-      const { serve } = await import("./launch/detached.ts");
-      return serve(errand, terminal.out, (log, caller) => open({ ...terminal, ...log }, caller));
+      const { serve } = await import("./launch/errand.ts");
+      return serve(errand, terminal, (log, caller) => open({ ...terminal, ...log }, caller));
     },
   ],
   [

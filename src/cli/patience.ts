@@ -37,3 +37,15 @@ export async function persist<T>(
     }
   }
 }
+
+/** Waits, but no longer than until it is told to stop. */
+export async function pause(ms: number, stop: AbortSignal): Promise<void> {
+  if (stop.aborted) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  const wake = () => resolve();
+  stop.addEventListener("abort", wake);
+  await promise;
+  stop.removeEventListener("abort", wake);
+  clearTimeout(timer);
+}

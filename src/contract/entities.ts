@@ -216,6 +216,7 @@ export const launch = record(
   {
     id: identity,
     directory: directoryText,
+    port: described(port, "The port it was given"),
     command: nullable(
       described(commandWords, "What was asked to run; null where package.json says"),
     ),

@@ -456,6 +456,7 @@ export const operations = {
         values: ["ready", "hijacked", "restarting", "ended"],
       }),
       code: optional(entities.exitCode),
+      by: optional(described(entities.processInfo, "Who has hijacked its port")),
     }),
     output: () => entities.launch,
   }),

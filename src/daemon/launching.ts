@@ -1,6 +1,6 @@
 // What launching changes beside the launch itself: the claim it is for, and the message that tells of it.
 
-import { processInWords, type Launch, type Launched } from "../contract/entities.ts";
+import { processInWords, type Claimed, type Launch, type Launched } from "../contract/entities.ts";
 import { Fault } from "../contract/faults.ts";
 import { localUrl } from "../contract/loopback.ts";
 import type { InputOf } from "../contract/operations.ts";
@@ -16,7 +16,7 @@ import type { Caller, World } from "../world.ts";
  */
 export function launch(world: World, input: InputOf<"launch">, caller: Caller): Launched {
   return world.journal.commit(() => {
-    world.probe.listening(0);
+    world.probe.listening(0); // What was seen a second ago may be a server that was just ended.
     refuseSecond(world, input);
     const claimed = claimFor(world, input, caller);
     return { ...claimed, launch: launches.begin(world, { ...input, port: claimed.port }, caller) };
@@ -25,73 +25,72 @@ export function launch(world: World, input: InputOf<"launch">, caller: Caller): 
 
 function refuseSecond(world: World, { id, pid }: InputOf<"launch">): void {
   const running = launches.findRunning(world, id);
+  if (running?.pid === pid) return;
   const service = services.find(world, { id });
   const isServed = service?.status === "running" && service.listener?.stranger !== true;
-  if (running?.pid === pid || (!running && !isServed)) return;
-  const { port, urls, listener = null } = service ?? {};
+  const port = running?.port ?? (isServed ? service.port : undefined);
+  if (port === undefined) return;
   throw new Fault("held", `${id} is running already`, {
-    details: { id, port, url: urls?.["local"], launch: running ?? null, process: listener },
+    details: { id, port, url: localUrl(port), launch: running ?? null },
     hint: running
       ? `to put a new one in its place: port-daddy launch ${id} --force-new`
       : `see who serves it: port-daddy who ${port}`,
   });
 }
 
-function claimFor(world: World, input: InputOf<"launch">, caller: Caller) {
+function claimFor(world: World, input: InputOf<"launch">, caller: Caller): Claimed {
   const { directory, command: _, restart: __, detached: ___, keep, retry, pid, ...wanted } = input;
-  const claim = () =>
-    services.claim(world, { ...wanted, cwd: directory, ...(!keep && { pid }) }, caller);
-  const claimed = claim();
+  const lifetime = keep ? {} : { pid };
+  const claimed = services.claim(
+    world,
+    { ...wanted, cwd: directory, elsewhere: retry, ...lifetime },
+    caller,
+  );
   const { id, port, listener } = claimed;
   if (!listener?.stranger) return claimed;
-  if (!retry)
-    throw new Fault("held", `port ${port} of ${id} is in use by ${processInWords(listener)}`, {
-      details: { port, holder: { id, process: listener } },
-      hint: `to take another port: port-daddy launch ${id} --retry`,
-    });
-  services.release(world, { id, port }, caller);
-  return claim();
+  throw new Fault("held", `port ${port} of ${id} is in use by ${processInWords(listener)}`, {
+    details: { port, holder: { id, process: listener } },
+    hint: `to take another port: port-daddy launch ${id} --retry`,
+  });
 }
 
 /** Writes down how a launch goes on. Throws `not_owner` where it is not the caller's. */
 export function report(
   world: World,
-  { id, pid, state, code = 0 }: InputOf<"reportLaunch">,
+  { id, pid, state, ...news }: InputOf<"reportLaunch">,
   caller: Caller,
 ): Launch {
-  return world.journal.commit(() => {
-    const running = launches.requireOwn(world, { id, pid });
-    return reports[state](world, { running, code }, caller);
-  });
+  return world.journal.commit(() =>
+    reports[state](world, launches.requireOwn(world, { id, pid }), news, caller),
+  );
 }
 
-type Report = { running: Launch; code: number };
+type News = Pick<InputOf<"reportLaunch">, "code" | "by">;
 
 const reports: Record<
   InputOf<"reportLaunch">["state"],
-  (world: World, report: Report, caller: Caller) => Launch
+  (world: World, running: Launch, news: News, caller: Caller) => Launch
 > = {
-  ready(world, { running }, caller) {
-    const { id, status } = running;
+  ready(world, running, _, caller) {
+    const { id, status, port } = running;
     if (status === "ready") return running;
-    const { port } = services.get(world, { id });
     const channel = channelName.accept(`service:${id}:ready`, "channel");
     // Of an identity too long for a channel there is the event alone.
     if (channel !== undefined) {
       const payload = { id, port, url: localUrl(port) };
       messages.publish(world, { channel, payload }, caller);
     }
-    return launches.markReady(world, id, port, caller);
+    return launches.markReady(world, id, caller);
   },
-  hijacked(world, { running }, caller) {
-    const { port } = services.get(world, { id: running.id });
-    launches.noteHijack(world, running.id, port, caller);
+  hijacked(world, running, { by }, caller) {
+    launches.noteHijack(world, running, by, caller);
     return running;
   },
-  restarting: (world, { running, code }, caller) =>
-    launches.markRestarted(world, running.id, code, caller),
-  ended(world, { running, code }, caller) {
-    const { id, pid } = running;
+  restarting(world, { id }, { code = 0 }, caller) {
+    services.expectAgain(world, id);
+    return launches.markRestarted(world, id, code, caller);
+  },
+  ended(world, { id, pid }, { code = 0 }, caller) {
     const service = services.find(world, { id });
     // A claim that is somebody else's, or to be kept, does not live with us.
     if (service?.pid === pid) services.release(world, { id, port: service.port }, caller);

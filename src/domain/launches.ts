@@ -1,7 +1,7 @@
 // Launches: which command serves an identity, who watches over it, and what is launched there again. The daemon starts
 // none of them: it keeps what those who do have told.
 
-import type { Launch, RestartPolicy } from "../contract/entities.ts";
+import type { Launch, ProcessInfo, RestartPolicy } from "../contract/entities.ts";
 import { localUrl } from "../contract/loopback.ts";
 import { Fault } from "../contract/faults.ts";
 import type { InputOf } from "../contract/operations.ts";
@@ -18,6 +18,7 @@ const keepMs = 90 * 86_400_000;
 type Row = {
   id: string;
   directory: string;
+  port: number;
   command: string | null;
   cmd: string;
   pid: number;
@@ -34,14 +35,14 @@ type Row = {
 };
 
 const select = `
-  SELECT identity AS id, directory, command, cmd, pid, pid_mark AS pidMark, actor, restart, detached, restarts,
+  SELECT identity AS id, directory, port, command, cmd, pid, pid_mark AS pidMark, actor, restart, detached, restarts,
          started_at AS startedAt, begun_at AS begunAt, ready_at AS readyAt, ended_at AS endedAt, code
   FROM launches`;
 
-/** The launch of an identity that is under way, unless whoever watches over it has died. */
+/** The launch of an identity that is under way. */
 export function findRunning(world: World, id: string): Launch | undefined {
   const row = runningRow(world, id);
-  return row && !hasDied(world, row) ? toLaunch(row) : undefined;
+  return row && toLaunch(row);
 }
 
 /**
@@ -53,14 +54,14 @@ export function begin(
   input: InputOf<"launch"> & { port: number },
   { actor }: Caller,
 ): Launch {
-  const { id, directory, command, cmd, pid, restart = "never", detached } = input;
+  const { id, directory, port, command, cmd, pid, restart = "never", detached } = input;
   return world.journal.commit(() => {
     const now = world.clock.now();
     const before = world.db
       .query(`${select} WHERE identity = ? AND directory = ?`)
       .get(id, directory) as Row | null;
     const row: Row = {
-      ...{ id, directory, cmd, pid, actor, restart },
+      ...{ id, directory, port, cmd, pid, actor, restart },
       command: command ? JSON.stringify(command) : (before?.command ?? null),
       pidMark: birthmarkOf(world, pid),
       detached: detached ? 1 : 0,
@@ -74,7 +75,7 @@ export function begin(
     endDead(world);
     write(world, row);
     world.journal.record("service.launch", id, actor, {
-      ...{ port: input.port, pid, directory },
+      ...{ port, pid, directory },
       command: cmd.slice(0, shownLength),
     });
     return toLaunch(row);
@@ -96,23 +97,26 @@ export function list(
 }
 
 /** The command has opened its port. */
-export function markReady(world: World, id: string, port: number, { actor }: Caller): Launch {
+export function markReady(world: World, id: string, { actor }: Caller): Launch {
   return change(world, id, (row) => {
     const now = world.clock.now();
-    const afterMs = Math.max(0, now - row.begunAt);
+    const { port, begunAt } = row;
+    const afterMs = Math.max(0, now - begunAt);
     world.journal.record("service.ready", id, actor, { port, url: localUrl(port), afterMs });
     return { ...row, readyAt: now };
   });
 }
 
 /** Notes who listens on the port that the command was given. */
-export function noteHijack(world: World, id: string, port: number, { actor }: Caller): void {
-  const { pid = null, command = null } = world.probe.listenersOn(port)[0]?.process ?? {};
+export function noteHijack(
+  world: World,
+  { id, port }: Launch,
+  by: ProcessInfo | undefined,
+  { actor }: Caller,
+): void {
+  const command = by?.command?.slice(0, shownLength) ?? null;
   world.journal.commit(() =>
-    world.journal.record("service.hijacked", id, actor, {
-      ...{ port, pid },
-      command: command && command.slice(0, shownLength),
-    }),
+    world.journal.record("service.hijacked", id, actor, { port, pid: by?.pid ?? null, command }),
   );
 }
 
@@ -164,6 +168,7 @@ export function requireOwn(world: World, { id, pid }: { id: string; pid: number 
   });
 }
 
+/** Unless whoever watches over it has died. */
 function runningRow(world: World, id: string): Row | undefined {
   const rows = world.db.query(`${select} WHERE identity = ? AND ended_at IS NULL`).all(id) as Row[];
   return rows.find((row) => !hasDied(world, row));
@@ -182,9 +187,9 @@ function change(world: World, id: string, next: (row: Row) => Row): Launch {
 function write(world: World, row: Row): void {
   world.db
     .query(
-      `INSERT OR REPLACE INTO launches (identity, directory, command, cmd, pid, pid_mark, actor, restart, detached,
+      `INSERT OR REPLACE INTO launches (identity, directory, port, command, cmd, pid, pid_mark, actor, restart, detached,
          restarts, started_at, begun_at, ready_at, ended_at, code)
-       VALUES ($id, $directory, $command, $cmd, $pid, $pidMark, $actor, $restart, $detached, $restarts, $startedAt,
+       VALUES ($id, $directory, $port, $command, $cmd, $pid, $pidMark, $actor, $restart, $detached, $restarts, $startedAt,
          $begunAt, $readyAt, $endedAt, $code)`,
     )
     .run(row);

@@ -31,11 +31,14 @@ import {
   type Row,
 } from "./serviceRows.ts";
 
+/** `elsewhere`: where a stranger has its port, take another. */
+type Wanted = InputOf<"claim"> & { elsewhere?: boolean | undefined };
+
 /**
  * Claims a port for an identity, or confirms the one it holds (`existing`). What is given replaces what was there.
  * Throws `held`, `invalid_input` or `no_port` (see `ports.choose`); then nothing has changed.
  */
-export function claim(world: World, input: InputOf<"claim">, caller: Caller): Claimed {
+export function claim(world: World, input: Wanted, caller: Caller): Claimed {
   return world.journal.commit(() => {
     releaseExpired(world);
     const row = findLiving(world, input.id);
@@ -145,6 +148,14 @@ export function report(world: World, { port }: InputOf<"port">): PortReport {
   };
 }
 
+/** Its server has ended and is about to be started again: until that is seen, its silence says nothing. */
+export function expectAgain(world: World, id: string): void {
+  world.journal.commit(() => {
+    const row = findRow(world, id);
+    if (row) write(world, { ...row, ...neverSeen }, undefined);
+  });
+}
+
 export function count(world: World): number {
   return (
     world.db.query(`SELECT count(*) AS n FROM services WHERE ${isLive}`).get(world.clock.now()) as {
@@ -236,8 +247,13 @@ function findLiving(world: World, id: string): Row | undefined {
 }
 
 /** The identity holds a port: confirm it, or move it where another was asked for. */
-function repeat(world: World, held: Row, input: InputOf<"claim">, caller: Caller): Claimed {
-  const choice = mustMove(held, input) ? move(world, held, input) : { port: held.port };
+function repeat(world: World, held: Row, input: Wanted, caller: Caller): Claimed {
+  const isLost = input.elsewhere && listeners.view(world, held).listener?.stranger === true;
+  const choice = isLost
+    ? leave(world, held, input)
+    : mustMove(held, input)
+      ? move(world, held, input)
+      : { port: held.port };
   const { agent } = held;
   const isAnothers = agent !== null && agent !== caller.agent && isActive(world, agent);
   const row: Row = {
@@ -313,6 +329,14 @@ function move(world: World, held: Row, input: InputOf<"claim">): ports.Choice {
   const movedFrom: Moved = { port: held.port, reason: "requested", holder: null };
   const { server: _, ...choice } = choose(world, input, held.port);
   return { ...choice, movedFrom };
+}
+
+/** Another port than the one that a stranger has. */
+function leave(world: World, { id, port: taken }: Row, { port, ...input }: Wanted): ports.Choice {
+  const isAsked = port !== undefined && port !== taken;
+  const wanted = { ...input, id, ...(isAsked && { port }) };
+  const { server: _, ...choice } = choose(world, wanted, taken);
+  return choice;
 }
 
 /** Whoever claims a service again is about to start it: its silence is over, and on a new port it was never seen. */

@@ -175,6 +175,7 @@ export const migrations: readonly string[] = [
   CREATE TABLE launches (
     identity   TEXT NOT NULL,
     directory  TEXT NOT NULL,
+    port       INTEGER NOT NULL,
     -- A JSON list of words; NULL where package.json says what to run.
     command    TEXT,
     cmd        TEXT NOT NULL,

@@ -121,13 +121,8 @@ describe("a launched command", () => {
 
   test("of several has its name before each line, and the first that fails decides", async () => {
     const { code, out } = await launch([
-      ...["several:a", "several:b"],
-      ...[
-        "--",
-        "sh",
-        "-c",
-        'echo "a=$SEVERAL_A_PORT b=$SEVERAL_B_PORT"; test "$PORT_DADDY_ID" = several:a',
-      ],
+      ...["several:a", "several:b", "--", "sh", "-c"],
+      'echo "a=$SEVERAL_A_PORT b=$SEVERAL_B_PORT"; test "$PORT_DADDY_ID" = several:a',
     ]).end();
     const lines = out.trimEnd().split("\n").sort();
     expect(lines).toEqual([
@@ -135,6 +130,30 @@ describe("a launched command", () => {
       expect.stringMatching(/^several:b \| a=\d+ b=$/),
     ]);
     expect(code).toBe(1);
+  });
+
+  test("of several can be ended alone, and together each has its time to end", async () => {
+    const slow = `trap 'sleep 0.3; echo over; exit 0' TERM; echo up; while :; do sleep 0.05; done`;
+    const ids = ["apart:a", "apart:b", "apart:c", "apart:d"];
+    const running = launch([...ids, "--", "sh", "-c", slow]);
+    for (const id of ids) await running.says(new RegExp(`${id} \\| up`));
+    const one = await home.run(["launch", "--stop", "apart:b"]);
+    expect(one.out).toBe("Stopped apart:b\n");
+    const left = (await launchesOf("apart:*")).filter(({ endedAt }) => endedAt === null);
+    expect(left.map(({ id }) => id).sort()).toEqual(["apart:a", "apart:c", "apart:d"]);
+    await home.run(["launch", "--stop", "apart:*"]);
+    const { code, out } = await running.end();
+    expect([code, out.match(/over/g)?.length]).toEqual([0, 4]);
+  });
+
+  test("of several that cannot be started leaves the others none the worse", async () => {
+    const [a, b] = [home.makeDirectory("worse"), home.makeDirectory("worse/b")];
+    fs.writeFileSync(path.join(a, "gone"), "#!/nonexistent/interpreter\n", { mode: 0o755 });
+    const bad = launch(["worse:a", "--", "./gone"], a);
+    expect((await bad.end()).code).not.toBe(0);
+    const good = await launch(["worse:b", "--", "true"], b).end();
+    expect(good.code).toBe(0);
+    expect(await home.service("worse:a")).toBeUndefined();
   });
 
   test("is the one that was last launched in the directory, else the dev script", async () => {
@@ -264,6 +283,20 @@ describe("nothing is left", () => {
     expect(processesWith(`Response("${name}")`)).toEqual([]);
   });
 
+  test("but what was told to outlive its terminal does", async () => {
+    const command = ["nohup", "port-daddy", "launch", "nohup:web", "-q", "--", ...server("nohup")];
+    const child = home.startShell(`exec ${quoted(command)}`);
+    await eventually(
+      "it is ready",
+      async () => (await launchesOf("nohup:web"))[0]?.status === "ready",
+    );
+    child.kill("SIGHUP");
+    await Bun.sleep(100);
+    expect(await launchesOf("nohup:web")).toMatchObject([{ status: "ready" }]);
+    child.kill("SIGTERM");
+    expect(await child.exited).toBe(143);
+  });
+
   test("when a terminal interrupts it, and the command may read from the terminal", async () => {
     const read = `trap 'echo interrupted; exit 3' INT; read -r line; echo "got $line"; sleep 1000`;
     const line = `exec port-daddy launch tty:web -- sh -c '${read.replaceAll("'", `'\\''`)}'`;
@@ -316,6 +349,36 @@ describe("a command that is started again", () => {
     expect(code).toBe(0);
     expect(err).toContain("ended with 1; starting it again in 1 s");
     expect(await launchesOf("re:web")).toMatchObject([{ restarts: 1, code: 0, status: "ended" }]);
+  });
+
+  test("keeps its port in the pause, however short the grace", async () => {
+    await using hasty = new Home({ PORT_DADDY_GRACE: "1ms" });
+    await hasty.json(["start"]);
+    const up = path.join(hasty.directory, "up");
+    const serve = quoted(server("hasty"));
+    // The first time it is ended when it was seen, the second time it stays.
+    const script = `test -e ${up} && exec ${serve}; touch ${up}; ${serve} & sleep 2.5; kill $!; exit 1`;
+    const child = hasty.spawn([
+      "launch",
+      "hasty:web",
+      "--restart",
+      "always",
+      "--",
+      "sh",
+      "-c",
+      script,
+    ]);
+    await eventually(
+      "it was seen to run",
+      async () => (await hasty.service("hasty:web"))?.status === "running",
+    );
+    await eventually("it is started again", async () => {
+      const { launches } = await hasty.json(["launch", "--list", "hasty:web"]);
+      return launches[0].restarts === 1 && launches[0].status === "ready";
+    });
+    child.kill();
+    await child.exited;
+    expect(await hasty.history("hasty:web")).not.toContain("cleanup: stopped");
   });
 
   test("always is not, when the launch is ended meanwhile", async () => {

@@ -59,6 +59,28 @@ describe("a launch", () => {
     expect(entries[0].metadata).toMatchObject({ afterMs: 812, port: 3100 });
   });
 
+  test("is ready on its own port also when its claim was released meanwhile, and is still known", async () => {
+    const { play } = side();
+    await play(launch());
+    await play({ method: "DELETE", path: "/release/shop:web" });
+    await play({ ...report("ready"), answer: { status: "ready", port: 3100 } });
+    await play({ ...launch({ pid: 72 }), status: 409, answer: { url: "http://localhost:3100" } });
+    await play({ ...report("ended"), events: ["service.exit shop:web"] });
+  });
+
+  test("that is about to be started again does not end by its silence", async () => {
+    const { play, world } = side();
+    await play(launch({ restart: "always" }));
+    world.machine.listen(3100, 71);
+    reap(world);
+    world.machine.bound.delete(3100);
+    reap(world);
+    await play(report("restarting", { code: 1 }));
+    world.advance(120_000);
+    reap(world);
+    await play({ path: "/services/shop:web", answer: { port: 3100 } });
+  });
+
   test("of an identity too long for a channel is told of by its event alone", async () => {
     const { play } = side();
     const part = "a".repeat(64);
@@ -149,7 +171,7 @@ describe("a second launch", () => {
     await play({
       ...launch(),
       status: 409,
-      answer: { code: "held", launch: null, process: expect.objectContaining({ pid: 4321 }) },
+      answer: { code: "held", launch: null, url: "http://localhost:3100" },
       events: [],
     });
   });
@@ -199,7 +221,8 @@ describe("a stranger on the port", () => {
 
   test("is written down with what it is", async () => {
     const { play } = await hijacked();
-    await play({ ...report("hijacked"), events: ["service.hijacked shop:web"] });
+    const by = { pid: 4321, command: "nc -l 3100", cwd: null, user: "ada", startedAt: null };
+    await play({ ...report("hijacked", { by }), events: ["service.hijacked shop:web"] });
     const { entries } = await play({ path: "/activity?action=hijack" });
     expect(entries[0].metadata).toEqual({ port: 3100, pid: 4321, command: "nc -l 3100" });
   });
@@ -217,6 +240,7 @@ describe("a stranger on the port", () => {
       ...launch({ retry: true }),
       headers: { "X-Caller-Id": "ada@host#1.1" },
       answer: { port: 3101, movedFrom: expect.objectContaining({ port: 3100, reason: "in_use" }) },
+      events: ["service.claim shop:web", "service.launch shop:web"],
     });
   });
 });

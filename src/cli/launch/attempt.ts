@@ -32,45 +32,45 @@ export type Plan = Choice & {
 
 export type Output = {
   /** Takes what the command writes; where there is none it has our own input and output. */
-  take?: (id: string, line: string, from: "out" | "err") => void;
-  /** Says what happens to a service. */
-  tell: (id: string, text: string) => void;
+  take?: (line: string, from: "out" | "err") => void;
+  /** Says what happens to the service. */
+  tell: (text: string) => void;
 };
 
-/** The keepers of all commands that run, and whether they are to end. */
-export type Commands = { keepers: Set<number>; stopping: AbortSignal };
+/** The keeper of the command while that runs, and whether it is all to end. */
+export type Watched = { keeper?: number; stopping: AbortSignal };
 
-export type News = Pick<InputOf<"reportLaunch">, "state" | "code">;
+export type News = Omit<InputOf<"reportLaunch">, "id" | "pid">;
 
-type Run = { plan: Plan; port: number; others: Record<string, string> };
+export type Run = { plan: Plan; port: number; others: Record<string, string> };
 
 /** Starts the command, tells what becomes of its port, and returns its exit code when nothing of it is left. */
 export async function attempt(
   run: Run,
-  { keepers, stopping }: Commands,
+  watched: Watched,
   output: Output,
   tell: (news: News) => Promise<void>,
 ): Promise<{ code: number; isHijacked: boolean }> {
   const { plan, port } = run;
   const startedAt = performance.now();
   const keeper = startKeeper(run, output);
-  keepers.add(keeper.pid);
-  if (stopping.aborted) send(keeper.pid, "SIGTERM"); // The signal came before there was anybody to hear it.
+  watched.keeper = keeper.pid;
+  if (watched.stopping.aborted) send(keeper.pid, "SIGTERM"); // The signal came before there was anybody to hear it.
   const over = new AbortController();
   const told: Promise<void>[] = [];
   let isHijacked = false;
-  const watched = watchPort(
+  const watching = watchPort(
     { port, root: keeper.pid },
     {
       ready() {
         const ms = Math.round(performance.now() - startedAt);
-        output.tell(plan.id, `ready in ${ms} ms → ${localUrl(port)}`);
+        output.tell(`ready in ${ms} ms → ${localUrl(port)}`);
         told.push(tell({ state: "ready" }));
       },
       hijacked(by) {
         isHijacked = true;
         tellHijacked(plan, port, by, output);
-        told.push(tell({ state: "hijacked" }));
+        told.push(tell({ state: "hijacked", by }));
         if (plan.wanted.retry) send(keeper.pid, "SIGTERM");
       },
       elsewhere: (ports) => tellElsewhere(plan, port, ports, output),
@@ -78,16 +78,16 @@ export async function attempt(
     over.signal,
   );
   const code = await keeper.ended;
-  keepers.delete(keeper.pid);
+  delete watched.keeper;
   over.abort();
-  await watched;
+  await watching;
   await Promise.all(told);
   return { code, isHijacked };
 }
 
 /** Starts the command with a process of ours between: it ends the whole tree when we are gone. */
 function startKeeper(run: Run, output: Output): { pid: number; ended: Promise<number> } {
-  const { id, directory } = run.plan;
+  const { directory } = run.plan;
   const { take } = output;
   const piped = take ? "pipe" : "inherit";
   const keeper = Bun.spawn([...ownCommand(), "__keep", ...wordsOf(run, output)], {
@@ -102,7 +102,7 @@ function startKeeper(run: Run, output: Output): { pid: number; ended: Promise<nu
   const drained = [keeper.stdout, keeper.stderr].map(async (stream, at) => {
     if (!take || !(stream instanceof ReadableStream)) return;
     try {
-      for await (const line of linesOf(stream)) take(id, line, at === 0 ? "out" : "err");
+      for await (const line of linesOf(stream)) take(line, at === 0 ? "out" : "err");
     } catch {
       send(keeper.pid, "SIGTERM"); // Nobody reads it any more.
     }
@@ -130,24 +130,23 @@ function variablesOf({ plan, port, others }: Run): Record<string, string> {
 
 /** The command, told its port in its own words where it would not read PORT. */
 function wordsOf({ plan, port }: Run, { tell }: Output): string[] {
-  const { id, words, directory, injects, verbose } = plan;
+  const { words, directory, injects, verbose } = plan;
   const injection = injects ? injectionFor(words, port, scriptsOf(directory)) : undefined;
   const all = [...words, ...(injection?.added ?? [])];
   const why = injection ? ` (${injection.program} does not read PORT)` : "";
-  if (verbose) tell(id, `runs: ${plain(all.join(" "))}${why}`);
+  if (verbose) tell(`runs: ${plain(all.join(" "))}${why}`);
   return all;
 }
 
 function tellHijacked({ id, wanted }: Plan, port: number, by: ProcessInfo, { tell }: Output): void {
-  tell(id, `warning: port ${port} was taken first by ${plain(processInWords(by))}`);
-  if (!wanted.retry) tell(id, `hint: to take another port then: port-daddy launch ${id} --retry`);
+  tell(`warning: port ${port} was taken first by ${plain(processInWords(by))}`);
+  if (!wanted.retry) tell(`hint: to take another port then: port-daddy launch ${id} --retry`);
 }
 
 function tellElsewhere({ id, words }: Plan, port: number, ports: number[], { tell }: Output): void {
   const opened = ports.map((each) => `port ${each}`).join(" and ");
-  tell(id, `warning: it listens on ${opened}, and not on ${port}, which is claimed for it`);
+  tell(`warning: it listens on ${opened}, and not on ${port}, which is claimed for it`);
   tell(
-    id,
     `hint: have it read PORT, or claim what it uses: port-daddy launch ${id} --port ${ports[0]} -- ${plain(words.map(shellWord).join(" "))}`,
   );
 }

@@ -2,6 +2,7 @@
 // the launcher, nothing of it is left. The launcher holds the other end of a pipe for as long as it lives.
 
 import { adoptOrphans, endAll, noteStarted, send } from "../../system/trees.ts";
+import { onSignals } from "../../system/signals.ts";
 import { exitCodeOf } from "../program.ts";
 import { treeBelow } from "./tree.ts";
 
@@ -25,11 +26,11 @@ export async function keep(words: string[], warn: (text: string) => void): Promi
     isAsked = true;
     asked.resolve(signal);
   }
-  for (const signal of endingSignals) process.on(signal, () => ask(signal));
+  onSignals(endingSignals, ask);
   // A session of its own: its group is its own, and what the terminal sends comes through us.
   const child = Bun.spawn(words, { detached: true, stdio: ["inherit", "inherit", "inherit"] });
   noteStarted(child.pid);
-  for (const signal of passedSignals) process.on(signal, () => send(-child.pid, signal));
+  onSignals(passedSignals, (signal) => send(-child.pid, signal));
   process.on("SIGTSTP", () => send(-child.pid, "SIGSTOP"));
   void launcherGone().then(() => ask("SIGTERM"));
   const ended = child.exited.then(() => exitCodeOf(child));

@@ -1,13 +1,14 @@
-// Launches services and watches over their commands until they have ended.
+// Launches one service, and watches over its command until that has ended.
 
 import type { Launched } from "../../contract/entities.ts";
+import { onSignals } from "../../system/signals.ts";
 import { adoptOrphans, send } from "../../system/trees.ts";
 import type { Context } from "../command.ts";
-import { persist } from "../patience.ts";
+import { pause, persist } from "../patience.ts";
 import { warnUnlessAway } from "../program.ts";
 import { plain } from "../render.ts";
 import { variablesOf } from "../shells.ts";
-import { attempt, type Commands, type News, type Output, type Plan } from "./attempt.ts";
+import { attempt, type News, type Output, type Plan, type Run, type Watched } from "./attempt.ts";
 import { endingSignals, passedSignals } from "./keeper.ts";
 
 /** Between the end of a command and its next start: doubled each time, up to the longest. */
@@ -26,8 +27,6 @@ const shownLength = 4_000;
 /** How long what has happened is tried to be told through a restart of the daemon. */
 const reachMs = 5_000;
 
-type Claim = { plan: Plan; launched: Launched };
-
 /** Claims the port of a service for a command that we are about to start. Throws `held` where it is running already. */
 export function claim(plan: Plan, { daemon }: Context): Promise<Launched> {
   const { id, directory, words, isAsked, wanted } = plan;
@@ -39,18 +38,25 @@ export function claim(plan: Plan, { daemon }: Context): Promise<Launched> {
   });
 }
 
-/** Runs the commands of services that are claimed, until all have ended: the exit code is that of the first that failed. */
+/** Runs the command of a service that is claimed, through its restarts and moves, and returns its exit code. */
 export async function run(
-  claims: readonly Claim[],
+  plan: Plan,
+  launched: Launched,
   context: Context,
   output: Output,
 ): Promise<number> {
   adoptOrphans();
-  const commands = watchSignals();
-  const codes = await Promise.all(
-    claims.map((claim) => watchOver(claim, commands, context, output)),
-  );
-  return codes.find((code) => code !== 0) ?? 0;
+  const watched = watchSignals();
+  const tell = (news: News) => report(plan.id, news, context);
+  try {
+    const others = await othersOf(plan.id, context);
+    const code = await watchOver({ plan, others, port: launched.port }, watched, context, output);
+    await tell({ state: "ended", code });
+    return code;
+  } catch (error) {
+    await tell({ state: "ended", code: notStarted });
+    throw error;
+  }
 }
 
 /** Gives back a claim whose command was never started. */
@@ -60,65 +66,55 @@ export async function giveUp({ id }: Plan, context: Context): Promise<void> {
 
 const notStarted = 125;
 
-/** What ends us ends the commands; what only concerns them is passed on. */
-function watchSignals(): Commands {
-  const keepers = new Set<number>();
+/** What ends us ends the command; what only concerns that is passed on. */
+function watchSignals(): Watched {
   const stopping = new AbortController();
-  const pass = (signal: NodeJS.Signals) => keepers.forEach((pid) => send(pid, signal));
-  for (const signal of endingSignals)
-    process.on(signal, () => {
-      stopping.abort();
-      pass(signal);
-    });
-  for (const signal of passedSignals) process.on(signal, () => pass(signal));
+  const watched: Watched = { stopping: stopping.signal };
+  const pass = (signal: NodeJS.Signals) => {
+    if (watched.keeper !== undefined) send(watched.keeper, signal);
+  };
+  onSignals(endingSignals, (signal) => {
+    stopping.abort();
+    pass(signal);
+  });
+  onSignals(passedSignals, pass);
   process.on("SIGTSTP", () => {
     pass("SIGTSTP");
     process.kill(process.pid, "SIGSTOP");
   });
-  return { keepers, stopping: stopping.signal };
+  return watched;
 }
 
-/** One service, through its restarts and moves. */
 async function watchOver(
-  { plan, launched }: Claim,
-  commands: Commands,
+  run: Run,
+  watched: Watched,
   context: Context,
   output: Output,
 ): Promise<number> {
+  const { plan, others } = run;
+  const { tell } = output;
   const { id, wanted } = plan;
-  const others = await othersOf(id, context);
-  const tell = (news: News) => report(id, news, context);
+  const { stopping } = watched;
+  const inform = (news: News) => report(id, news, context);
   let [pauseMs, moves] = [firstPauseMs, 0];
-  for (let { port } = launched; ;) {
+  for (let { port } = run; ;) {
     const startedAt = performance.now();
-    const { code, isHijacked } = await attempt({ plan, port, others }, commands, output, tell);
-    const isOver = () => commands.stopping.aborted;
-    if (isHijacked && wanted.retry && !isOver() && moves++ < maxMoves) {
-      ({ port } = await claim(plan, context));
-      output.tell(id, `moved to port ${port}`);
+    const { code, isHijacked } = await attempt({ plan, port, others }, watched, output, inform);
+    if (isHijacked && wanted.retry && !stopping.aborted && moves++ < maxMoves) {
+      const { port: _, ...elsewhere } = wanted;
+      ({ port } = await claim({ ...plan, wanted: elsewhere }, context));
+      tell(`moved to port ${port}`);
       continue;
     }
     const isWanted = wanted.restart === "always" || (wanted.restart === "on-failure" && code !== 0);
-    if (isWanted && !isOver()) {
-      if (performance.now() - startedAt >= stableMs) pauseMs = firstPauseMs;
-      output.tell(id, `ended with ${code}; starting it again in ${pauseMs / 1000} s`);
-      await pause(pauseMs, commands.stopping);
-      pauseMs = Math.min(2 * pauseMs, longestPauseMs);
-    }
-    if (!isWanted || isOver()) {
-      await tell({ state: "ended", code });
-      return code;
-    }
-    await tell({ state: "restarting", code });
+    if (!isWanted || stopping.aborted) return code;
+    if (performance.now() - startedAt >= stableMs) pauseMs = firstPauseMs;
+    tell(`ended with ${code}; starting it again in ${pauseMs / 1000} s`);
+    await inform({ state: "restarting", code });
+    await pause(pauseMs, stopping);
+    if (stopping.aborted) return code;
+    pauseMs = Math.min(2 * pauseMs, longestPauseMs);
   }
-}
-
-async function pause(ms: number, stop: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
-  stop.addEventListener("abort", () => resolve());
-  await promise;
-  clearTimeout(timer);
 }
 
 /** Where the rest of the project is, as variables. */

@@ -38,8 +38,9 @@ export function openLog(file: string): (line: string) => void {
     const bytes = Buffer.from(`${line}\n`);
     try {
       if (size + bytes.length > maxLogBytes) {
+        const next = begin();
         fs.closeSync(descriptor);
-        descriptor = begin();
+        descriptor = next;
         size = 0;
       }
       fs.appendFileSync(descriptor, bytes);

@@ -2,7 +2,9 @@
 
 import type { ProcessInfo } from "../../contract/entities.ts";
 import { machine, type Listener } from "../../system/machine.ts";
-import { ancestors, describe } from "../../system/processes.ts";
+import { ancestors, describe, descendants } from "../../system/processes.ts";
+import { unseen } from "../../system/sockets.ts";
+import { pause } from "../patience.ts";
 
 /**
  * How often is looked: a look takes a fifth of a millisecond on Linux. Where it takes long it is left time between, and
@@ -16,12 +18,11 @@ const restPerWait = 0.01;
 /** How long another port may be open before ours: many open one for their own ends first. */
 const elsewhereMs = 2_000;
 
-/** What listens in the name of containers. Whose it is that they listen for cannot be seen, so it is not held against them. */
-const proxies =
-  /^(?:docker-proxy|com\.docker|rootlessport|slirp4netns|pasta|conmon|vpnkit|OrbStack)/;
+/** What runs containers: whoever listens in their name is not below the command, or cannot be seen at all. */
+const containers = /^(?:docker|podman|nerdctl|buildah|lima|colima|container|finch)/;
 
 export type Told = {
-  /** The command, or somebody who cannot be seen, listens on its port. Nothing is told after that. */
+  /** The command listens on its port. Nothing is told after that. */
   ready(): void;
   /** Somebody else does. */
   hijacked(by: ProcessInfo): void;
@@ -39,14 +40,14 @@ export async function watchPort(
   const elsewhere = new Map<number, number>();
   let [isHijacked, isElsewhere] = [false, false];
   const startedAt = performance.now();
-  for (let restMs = 0; ; await Bun.sleep(Math.max(lookEveryMs, restMs))) {
+  for (let restMs = 0; ; await pause(Math.max(lookEveryMs, restMs), stop)) {
     const lookedAt = performance.now();
     const sockets = machine.listeners();
     const here = sockets.filter((socket) => socket.port === port);
     const stranger = strangerOf(here, root);
     if (stranger !== undefined && !isHijacked) {
       isHijacked = true;
-      told.hijacked(describe(stranger));
+      told.hijacked(stranger);
     }
     // The last look is for one who was faster than a command that has given up.
     if (stop.aborted) return;
@@ -67,11 +68,20 @@ export async function watchPort(
   }
 }
 
-/** A process that has one of the sockets open, where none below the root does; of those that can be seen. */
-function strangerOf(sockets: Listener[], root: number): number | undefined {
-  const owners = sockets.length === 0 ? [] : ownersOf(sockets);
+/** Who has the port, where that is nobody below the root: a process, or somebody who cannot be seen. */
+function strangerOf(sockets: Listener[], root: number): ProcessInfo | undefined {
+  const [socket] = sockets;
+  if (socket === undefined) return undefined;
+  const owners = ownersOf(sockets);
   if (owners.some((pid) => isBelow(pid, root))) return undefined;
-  return owners.find((pid) => !proxies.test(machine.stat(pid)?.name ?? ""));
+  const stranger = owners[0] === undefined ? unseen(socket.uid) : describe(owners[0]);
+  return descendants(root).some((pid) => mayHide(pid, stranger)) ? undefined : stranger;
+}
+
+/** Whether a process of the command may stand behind it: it runs containers, or as the user who cannot be seen. */
+function mayHide(pid: number, { pid: seen, user }: ProcessInfo): boolean {
+  if (containers.test(machine.stat(pid)?.name ?? "")) return true;
+  return seen === null && user !== null && machine.userOf(pid) === user;
 }
 
 function ownersOf(sockets: Listener[]): number[] {

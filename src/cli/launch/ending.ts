@@ -1,0 +1,31 @@
+// How a launch is ended by somebody else than its own command line.
+
+import { Fault } from "../../contract/faults.ts";
+import type { Launch } from "../../contract/entities.ts";
+import { birthmark, commandOf } from "../../system/processes.ts";
+import { endMs, send } from "../../system/trees.ts";
+import { launcherWord } from "./tree.ts";
+
+/** How long a launch may take to be over: its commands are killed well before. */
+const goneMs = 2 * endMs;
+
+const lookEveryMs = 20;
+
+/** Ends a launch, with all that its command has started; returns when it is over. Throws `timed_out` where it is not. */
+export async function end({ id, pid }: Launch): Promise<void> {
+  const isOver = () => birthmark(pid) === undefined || !isLauncher(pid);
+  if (!isOver()) send(pid, "SIGTERM");
+  const until = performance.now() + goneMs;
+  while (!isOver()) {
+    if (performance.now() > until)
+      throw new Fault("timed_out", `The launcher of ${id} (pid ${pid}) did not end`, {
+        hint: `end it: kill -9 ${pid}`,
+      });
+    await Bun.sleep(lookEveryMs);
+  }
+}
+
+/** A number that belongs to another process by now is never sent a signal. */
+function isLauncher(pid: number): boolean {
+  return commandOf(pid).some((word) => word === launcherWord || word === "launch");
+}

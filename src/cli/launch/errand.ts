@@ -1,0 +1,156 @@
+// A launcher of its own: one that goes on without its command line, with a log, or one of several beside each other. It
+// is told by a pipe when to begin; where it is attached, that pipe also tells that whoever started it has gone.
+
+import * as fs from "node:fs";
+import { ownCommand } from "../../client/connect.ts";
+import { asFault, Fault, type FaultBody } from "../../contract/faults.ts";
+import type { Launched } from "../../contract/entities.ts";
+import * as paths from "../../system/paths.ts";
+import { send } from "../../system/trees.ts";
+import type { Context } from "../command.ts";
+import { exitCodeOf } from "../program.ts";
+import type { Output, Plan } from "./attempt.ts";
+import { lifeline } from "./keeper.ts";
+import * as launcher from "./launcher.ts";
+import { linesOf, openLog } from "./output.ts";
+import { launcherWord } from "./tree.ts";
+
+/** How long a launcher may take to say that it has the port, the start of a daemon included. */
+const introductionMs = 25_000;
+
+type Errand = { plan: Plan; caller: string; isQuiet: boolean };
+
+/** A launcher that has the port and waits to begin. */
+export type Launcher = {
+  plan: Plan;
+  launched: Launched;
+  /** Lets it start the command. A detached one goes on by itself from then on. */
+  begin(): void;
+  /** Has it give the port back. */
+  dismiss(): void;
+  pass(signal: NodeJS.Signals): void;
+  /** Its exit code: that of its command. */
+  ended: Promise<number>;
+};
+
+/** Starts a launcher. Returns when it has the port; throws what kept it from that. */
+export async function startLauncher(
+  plan: Plan,
+  context: Context,
+  isQuiet: boolean,
+  take: Output["take"],
+): Promise<Launcher> {
+  const errand: Errand = { plan, caller: context.callerId(), isQuiet };
+  const child = Bun.spawn([...ownCommand(), launcherWord, JSON.stringify(errand)], {
+    detached: true,
+    cwd: plan.directory,
+    stdio: ["ignore", "pipe", take ? "pipe" : "ignore", "pipe"],
+  });
+  const lines = linesOf(child.stdout as ReadableStream<Uint8Array>);
+  const first = await Promise.race([lines.next(), Bun.sleep(introductionMs)]);
+  if (!first || first.done) {
+    child.kill();
+    throw new Fault("internal", `The launcher of ${plan.id} did not say that it has started`, {
+      hint: `see how it is: port-daddy launch --list ${plan.id}`,
+    });
+  }
+  const said = JSON.parse(first.value) as FaultBody | Launched;
+  if ("error" in said) throw Fault.fromBody(said, 0);
+  const door = child.stdio[3] as number;
+  async function drain(from: "out" | "err", stream: AsyncIterable<string>): Promise<void> {
+    try {
+      for await (const line of stream) take?.(line, from);
+    } catch {
+      send(child.pid, "SIGTERM"); // Nobody reads it any more.
+    }
+  }
+  const drained = take
+    ? [drain("out", lines), drain("err", linesOf(child.stderr as ReadableStream<Uint8Array>))]
+    : [];
+  return {
+    plan,
+    launched: said,
+    begin() {
+      fs.writeFileSync(door, "\n");
+      if (take) return;
+      fs.closeSync(door);
+      child.unref();
+    },
+    dismiss: () => fs.closeSync(door),
+    pass: (signal) => send(child.pid, signal),
+    ended: Promise.all([child.exited, ...drained]).then(() => exitCodeOf(child)),
+  };
+}
+
+type Screen = Pick<Context["terminal"], "out" | "err">;
+
+/** What such a launcher does: says on its output whether it has the port, and begins when it may. */
+export async function serve(
+  text: string,
+  screen: Screen,
+  open: (screen: Screen, caller: () => string) => Context,
+): Promise<number> {
+  const { plan, caller, isQuiet } = JSON.parse(text) as Errand;
+  const isDetached = plan.wanted.detached === true;
+  const log = later();
+  const context = open(isDetached ? { out: log.write, err: log.write } : screen, () => caller);
+  let launched: Launched;
+  try {
+    launched = await launcher.claim(plan, context);
+  } catch (error) {
+    screen.out(JSON.stringify(asFault(error).toBody()));
+    return asFault(error).exit;
+  }
+  if (isDetached) log.open(openLog(paths.launchLog(context.config.home, plan.id)));
+  screen.out(JSON.stringify(launched));
+  if (!(await mayBegin(isDetached))) {
+    await launcher.giveUp(plan, context);
+    return 0;
+  }
+  if (isDetached) return logged(plan, launched, context, log.write);
+  const { out, err } = screen;
+  return launcher.run(plan, launched, context, {
+    tell: (line) => isQuiet || err(line),
+    take: (line, from) => (from === "out" ? out : err)(line),
+  });
+}
+
+/** A log that is written from the moment on that it is there, also what was said before. */
+function later() {
+  const early: string[] = [];
+  let write = (line: string): void => void early.push(line);
+  return {
+    write: (line: string) => write(line),
+    open(to: (line: string) => void) {
+      write = to;
+      early.forEach(to);
+    },
+  };
+}
+
+async function logged(
+  plan: Plan,
+  launched: Launched,
+  context: Context,
+  write: (line: string) => void,
+): Promise<number> {
+  const tell = (line: string) => write(`port-daddy: ${line}`);
+  const now = () => new Date().toISOString();
+  tell(`${now()} launched on port ${launched.port}: ${launched.launch.cmd}`);
+  try {
+    const code = await launcher.run(plan, launched, context, { tell, take: write });
+    tell(`${now()} ended with ${code}`);
+    return code;
+  } catch (error) {
+    tell(`error: ${asFault(error).message}`);
+    throw error;
+  }
+}
+
+/** Whether whoever started us says so, rather than go. Where one that is attached goes later, we end as well. */
+async function mayBegin(isDetached: boolean): Promise<boolean> {
+  const door = Bun.file(lifeline).stream().getReader();
+  const { done } = await door.read();
+  if (!done && !isDetached) void door.read().then(() => process.kill(process.pid, "SIGTERM"));
+  return !done;
+}
