@@ -26,6 +26,8 @@ export type World = {
 export type Probe = {
   /** Why a port cannot be bound at this moment; `undefined` where it can. */
   obstacle(port: number): "in_use" | "not_permitted" | undefined;
+  /** Whether a port was in use when it was last looked at, at most a second ago: much cheaper than to try it. */
+  wasInUse(port: number): boolean;
   /** The ports something listens on, at most a second old, or as old as said. */
   listening(maxAgeMs?: number): ReadonlySet<number>;
   /** Who listens on a port, as far as it can be seen from here. */

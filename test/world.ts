@@ -28,6 +28,9 @@ export class FakeMachine implements Probe {
     if (this.forbidden.has(port)) return "not_permitted";
     return this.bound.has(port) ? "in_use" : undefined;
   }
+  wasInUse(port: number) {
+    return this.bound.has(port);
+  }
   listening() {
     return new Set(this.bound.keys());
   }

@@ -22,6 +22,8 @@ export function createProbe(clock: Clock): Probe {
   let last: Look | undefined;
   /** Who has a listening socket, by its inode: a socket keeps its inode for as long as it is open. */
   const sightings = new Map<string, Sighting[]>();
+  /** When a port was last found in use. Not only listeners have one: so does each connection that goes out. */
+  const refusals = new Map<number, number>();
 
   function look(maxAgeMs: number): Look {
     const now = clock.now();
@@ -70,11 +72,18 @@ export function createProbe(clock: Clock): Probe {
       if (look(0).ports.has(port)) break;
       found = tryBind(port);
     }
+    if (found === "in_use") refusals.set(port, clock.now());
     return found;
+  }
+
+  function wasInUse(port: number): boolean {
+    const age = clock.now() - (refusals.get(port) ?? -Infinity);
+    return (age >= 0 && age <= maxLookAgeMs) || look(maxLookAgeMs).ports.has(port);
   }
 
   return {
     obstacle,
+    wasInUse,
     listening: (maxAgeMs = maxLookAgeMs) => look(maxAgeMs).ports,
     listenersOn,
     birthmark,

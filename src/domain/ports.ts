@@ -192,11 +192,10 @@ function search(world: World, range: Range): number {
 }
 
 function lowestFresh(world: World, range: Range): number | undefined {
-  // A bind that fails is dear, and those that run stay for long; a second later they are looked at again.
-  const listening = world.probe.listening();
+  // A bind that fails is dear, and what has a port keeps it for long; a second later it is looked at again.
   const { nextUnknown } = world.rememberedPorts;
   for (let port = nextUnknown(range.start); port <= range.end; port = nextUnknown(port + 1))
-    if (!listening.has(port) && isAvailable(world, port)) return port;
+    if (!world.probe.wasInUse(port) && isAvailable(world, port)) return port;
   return undefined;
 }
 

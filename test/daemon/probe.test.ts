@@ -85,6 +85,25 @@ test("a port is free though the kernel still remembers a connection of the serve
   expect(makeProbe().obstacle(server.port)).toBeUndefined();
 });
 
+test("a port that was found in use counts as that for a second, though nobody listens there", async () => {
+  const server = listen("127.0.0.1");
+  const connection = await Bun.connect({
+    hostname: "127.0.0.1",
+    port: server.port,
+    socket: { data() {} },
+  });
+  const { obstacle, wasInUse, advance } = makeProbe();
+  const port = connection.localPort;
+  expect(wasInUse(port)).toBe(false);
+  expect(obstacle(port)).toBe("in_use");
+  advance(1_000);
+  expect(wasInUse(port)).toBe(true);
+  advance(1);
+  expect(wasInUse(port)).toBe(false);
+  connection.end();
+  close(server);
+});
+
 /** The first port that anybody may bind (man 7 ip). */
 function firstUnprivileged(): number {
   try {
