@@ -10,8 +10,18 @@ import { live, type Row } from "./serviceRows.ts";
  * its port has been silent for the grace; where the process cannot be seen, silence alone decides.
  */
 export function observe(world: World): void {
-  const steps = live(world, "TRUE").flatMap((row) => nextStep(world, row) ?? []);
+  const steps = observable(world).flatMap((row) => nextStep(world, row) ?? []);
   if (steps.length > 0) world.journal.commit(() => steps.forEach((step) => step()));
+}
+
+/** The claims of which something can have changed: one that was never seen to listen, and does not, is as it was. */
+function observable(world: World): Row[] {
+  const listening = JSON.stringify([...world.probe.listening()]);
+  return live(
+    world,
+    "(seen_at IS NOT NULL OR port IN (SELECT value FROM json_each(?)))",
+    listening,
+  );
 }
 
 /** The time passed without us, because the machine slept or the clock was set: nobody was silent through it. */
