@@ -20,9 +20,9 @@ export const hidden: ReadonlyMap<string | undefined, Hidden> = new Map<string, H
   ],
   [
     "__launch",
-    async ([errand = ""], terminal, open) => {
+    async (_, terminal, open) => {
       const { serve } = await import("./launch/errand.ts");
-      return serve(errand, terminal, (log, caller) => open({ ...terminal, ...log }, caller));
+      return serve(terminal, (log, caller) => open({ ...terminal, ...log }, caller));
     },
   ],
   [

@@ -3,6 +3,7 @@
 import * as fs from "node:fs";
 import { Fault } from "../contract/faults.ts";
 import { boolean, integer } from "../contract/fields.ts";
+import { isFile } from "../system/paths.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** How many lines are shown where it is not said. */
@@ -20,8 +21,7 @@ export async function showLog(
   terminal: Terminal,
   absence: { hint: string },
 ): Promise<void> {
-  if (!fs.statSync(file, { throwIfNoEntry: false })?.isFile())
-    throw new Fault("not_found", `There is no log at ${file}`, absence);
+  if (!isFile(file)) throw new Fault("not_found", `There is no log at ${file}`, absence);
   const text = fs.readFileSync(file, "utf8");
   const last = text.trimEnd().split("\n").slice(-lines).join("\n");
   if (last !== "") terminal.out(last);

@@ -13,7 +13,7 @@ import { plain } from "./render.ts";
 
 /** The exit codes of a command that could not start its program: whatever the reason, or that it may not, or that there is none (POSIX XCU 2.8.2). */
 const notStartedCode = 125;
-const notExecutableCode = 126;
+export const notExecutableCode = 126;
 const noProgramCode = 127;
 
 /** The exit code of a program that was ended because it lost what it ran for. */

@@ -41,17 +41,29 @@ function refuseSecond(world: World, { id, pid }: InputOf<"launch">): void {
 function claimFor(world: World, input: InputOf<"launch">, caller: Caller): Claimed {
   const { directory, command: _, restart: __, detached: ___, keep, retry, pid, ...wanted } = input;
   const lifetime = keep ? {} : { pid };
-  const claimed = services.claim(
-    world,
-    { ...wanted, cwd: directory, elsewhere: retry, ...lifetime },
-    caller,
-  );
+  const asked = { ...wanted, cwd: directory, elsewhere: retry, ...lifetime };
+  const claimed = claimOrRetry(world, asked, caller);
   const { id, port, listener } = claimed;
   if (!listener?.stranger) return claimed;
   throw new Fault("held", `port ${port} of ${id} is in use by ${processInWords(listener)}`, {
     details: { port, holder: { id, process: listener } },
     hint: `to take another port: port-daddy launch ${id} --retry`,
   });
+}
+
+/** Whoever would take another port is not held up by one that cannot be had. */
+function claimOrRetry(
+  world: World,
+  { port, ...wanted }: Parameters<typeof services.claim>[1],
+  caller: Caller,
+): Claimed {
+  try {
+    return services.claim(world, { ...wanted, ...(port !== undefined && { port }) }, caller);
+  } catch (error) {
+    const isHeld = error instanceof Fault && error.code === "held";
+    if (!isHeld || !wanted.elsewhere || port === undefined) throw error;
+    return services.claim(world, wanted, caller);
+  }
 }
 
 /** Writes down how a launch goes on. Throws `not_owner` where it is not the caller's. */

@@ -4,10 +4,11 @@ import { format } from "../contract/duration.ts";
 import { processInWords, type Lock, type Service } from "../contract/entities.ts";
 import { Fault } from "../contract/faults.ts";
 import { defaultWaitMs, type InputOf, type OutputOf } from "../contract/operations.ts";
+import * as launches from "../domain/launches.ts";
 import * as lockQueue from "../domain/lockQueue.ts";
 import * as locks from "../domain/locks.ts";
 import { find } from "../domain/services.ts";
-import type { Caller } from "../world.ts";
+import type { Caller, World } from "../world.ts";
 import type { Daemon } from "./daemon.ts";
 import { unhealthy } from "./health.ts";
 import type { HeldRequest } from "./address.ts";
@@ -147,7 +148,7 @@ function stoppingFault(): Fault {
   });
 }
 
-type Missing = { missing: string; reason: string };
+type Missing = { missing: string; reason: string; hint?: string };
 
 function isMissing(look: Service | Missing): look is Missing {
   return "missing" in look;
@@ -172,7 +173,7 @@ function sharedLook(daemon: Daemon, id: string): Promise<Service | Missing> {
 async function look({ world, port, stopping }: Daemon, id: string): Promise<Service | Missing> {
   world.probe.listening(lookEveryMs / 2);
   const service = find(world, { id });
-  if (!service) return { missing: id, reason: "nobody has claimed it" };
+  if (!service) return { missing: id, ...absence(world, id) };
   const { health, listener } = service;
   if (health?.startsWith("http") !== true) {
     // A connection is not tried before something listens: on a high port it could connect to itself.
@@ -194,8 +195,21 @@ function notInTime(missing: Missing[], timeoutMs: number): Fault {
   const names = missing.map(({ missing, reason }) => `${missing} (${reason})`).join(", ");
   return new Fault("timed_out", `Not healthy within ${format(timeoutMs)}: ${names}`, {
     details: { missing: missing.map(({ missing, reason }) => ({ id: missing, reason })) },
-    hint: `see what is claimed: port-daddy find`,
+    hint: missing[0]?.hint ?? "see what is claimed: port-daddy find",
   });
+}
+
+/** Why nobody holds a port for it; what was launched detached has a log that says more. */
+function absence(world: World, id: string): Omit<Missing, "missing"> {
+  const [last] = launches.list(world, { pattern: id }).launches;
+  if (!last) return { reason: "nobody has claimed it" };
+  const code = last.code === null ? "" : ` with ${last.code}`;
+  return {
+    reason: `its command has ended${code}`,
+    hint: last.detached
+      ? `see what it said: port-daddy launch --logs ${id}`
+      : `start it again: port-daddy launch ${id}`,
+  };
 }
 
 /** The value of a promise, or nothing where the signal is aborted first. Leaves nothing behind on the signal. */

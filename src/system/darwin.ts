@@ -9,7 +9,7 @@ const timeoutMs = 5_000;
 
 export const darwin: Machine = {
   stat(pid) {
-    const line = run(["ps", "-o", "pid=,ppid=,tty=,stat=,lstart=,comm=", "-p", String(pid)]);
+    const line = run(["ps", "-o", "pid=,ppid=,pgid=,tty=,stat=,lstart=,comm=", "-p", String(pid)]);
     return parsePs(line, sessionOf(pid));
   },
   exists(pid) {
@@ -44,19 +44,23 @@ export const darwin: Machine = {
   },
 };
 
-/** Reads the line of `ps -o pid=,ppid=,tty=,stat=,lstart=,comm=`; `??` or `?` is no terminal. */
+/** Reads the line of `ps -o pid=,ppid=,pgid=,tty=,stat=,lstart=,comm=`; `??` or `?` is no terminal. */
 export function parsePs(line: string, session: number): ProcessStat | undefined {
   const match =
-    /^\s*(\d+)\s+(\d+)\s+(\S+)\s+(\S+)\s+(\w{3} \w{3} +\d+ [\d:]{8} \d{4})\s+(.+?)\s*$/.exec(line);
+    /^\s*(\d+)\s+(\d+)\s+(\d+)\s+(\S+)\s+(\S+)\s+(\w{3} \w{3} +\d+ [\d:]{8} \d{4})\s+(.+?)\s*$/.exec(
+      line,
+    );
   if (!match) return undefined;
-  const [, pid, parent, terminal, state, started, program] = match as unknown as string[];
+  const [, pid, parent, group, terminal, state, started, program] = match as unknown as string[];
   const startedAt = Date.parse(started!);
   return {
     pid: Number(pid),
     name: program!.slice(program!.lastIndexOf("/") + 1),
     state: state![0]!,
     parent: Number(parent),
+    group: Number(group),
     session,
+    isForeground: state!.includes("+"),
     hasTerminal: !terminal!.startsWith("?"),
     start: startedAt / 1000,
     startedAt,

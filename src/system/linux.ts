@@ -70,7 +70,9 @@ function parseStat(pid: number, line: string | undefined): ProcessStat | undefin
     name: line.slice(open + 1, close),
     state: fields[0]!,
     parent: Number(fields[1]),
+    group: Number(fields[2]),
     session: Number(fields[3]),
+    isForeground: fields[2] === fields[5],
     hasTerminal: fields[4] !== "0",
     start,
     get startedAt() {

@@ -31,7 +31,11 @@ export type ProcessStat = {
   /** `Z` is a zombie. */
   state: string;
   parent: number;
+  /** Its process group. */
+  group: number;
   session: number;
+  /** Whether its group is the one that its terminal listens to. */
+  isForeground: boolean;
   /** Whether it has a controlling terminal. */
   hasTerminal: boolean;
   /** Its start as a number that no later process of the same number and boot has. */

@@ -99,3 +99,12 @@ export function reasonOf(error: unknown): string {
   };
   return known[code ?? ""] ?? message ?? String(error);
 }
+
+/** Whether there is a file, rather than nothing, a directory or a pipe; also where a part of the path is none. */
+export function isFile(file: string): boolean {
+  try {
+    return fs.statSync(file).isFile();
+  } catch {
+    return false;
+  }
+}

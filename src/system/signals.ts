@@ -2,6 +2,7 @@
 
 import * as fs from "node:fs";
 import { constants } from "node:os";
+import { ancestors, stat } from "./processes.ts";
 
 /** Listens for signals, but for those that whoever started us has had us ignore, as `nohup` does. */
 export function onSignals<S extends NodeJS.Signals>(
@@ -23,4 +24,20 @@ function ignoredAtStart(): bigint {
   } catch {
     return 0n;
   }
+}
+
+/** Lets the terminal's stop through where somebody can have us go on; it is told before. A command without a shell goes on. */
+export function onStop(listener: () => void): void {
+  process.on("SIGTSTP", () => {
+    if (!mayBeStopped()) return;
+    listener();
+    process.kill(process.pid, "SIGSTOP");
+  });
+}
+
+/** Whether our group has a parent in its session, as a shell with jobs is: of an orphaned one the kernel stops none (setpgid(2)). */
+function mayBeStopped(): boolean {
+  const own = stat(process.pid);
+  const parent = [...ancestors(process.pid)].find(({ group }) => group !== own?.group);
+  return own !== undefined && parent?.session === own.session;
 }

@@ -75,8 +75,10 @@ export async function endAll(
       if (left.length === 0 || isOver) return left;
       for (const pid of left) {
         const word = `${say()} ${pid}`;
-        if (!told.has(word)) send(pid, say());
+        if (told.has(word)) continue;
         told.add(word);
+        send(pid, say());
+        send(pid, "SIGCONT"); // One that is stopped would not hear it.
       }
       await Bun.sleep(lookEveryMs);
     }

@@ -445,6 +445,16 @@ describe("a detached launch", () => {
     expect(await launchesOf("detached:taken")).toEqual([]);
   });
 
+  test("that has ended is what a wait for it tells of, and where its log is", async () => {
+    await home.run(["launch", "detached:once", "--detach", "--", "sh", "-c", "exit 3"]);
+    await eventually("it is over", async () => (await launchesOf("detached:once"))[0].code === 3);
+    const { code, err } = await home.run(["wait", "detached:once", "--timeout", "1ms"]);
+    expect([code, err]).toEqual([
+      6,
+      expect.stringMatching(/its command has ended with 3.*\nhint: .*launch --logs detached:once/),
+    ]);
+  });
+
   test("keeps what its command writes", async () => {
     await home.run([
       "launch",
@@ -460,6 +470,18 @@ describe("a detached launch", () => {
     expect((await log()).out).toMatch(/^one$/m);
     expect((await log()).out).toMatch(/^two$/m);
   });
+});
+
+test("a command without -- before it is not taken for more services", async () => {
+  const { code, err } = await launch(["dashes:web", "sh", "-c"]).end();
+  expect([code, err]).toEqual([2, expect.stringContaining("unknown option -c")]);
+  const words = await launch(["dashes:web", "sh", "script"]).end();
+  expect([words.code, words.err]).toEqual([
+    2,
+    expect.stringContaining(
+      "hint: a command goes after --: port-daddy launch dashes:web -- sh script",
+    ),
+  ]);
 });
 
 test("what is launched runs on this machine: a daemon elsewhere is refused", async () => {

@@ -33,14 +33,17 @@ test("nothing that listens, and a line that is no socket, are read as none", () 
 });
 
 test("a process is read with its parent, terminal, start and the name of its program", () => {
-  const line = "  812   611 ttys003  S+   Sun Nov 22 17:19:52 2026 /usr/local/bin/node server\n";
+  const line =
+    "  812   611   812 ttys003  S+   Sun Nov 22 17:19:52 2026 /usr/local/bin/node server\n";
   const startedAt = new Date(2026, 10, 22, 17, 19, 52).getTime();
   expect(parsePs(line, 611)).toEqual({
     pid: 812,
     name: "node server",
     state: "S",
     parent: 611,
+    group: 812,
     session: 611,
+    isForeground: true,
     hasTerminal: true,
     start: startedAt / 1000,
     startedAt,
@@ -48,7 +51,7 @@ test("a process is read with its parent, terminal, start and the name of its pro
 });
 
 test("one without a terminal, a zombie, and none at all are told apart", () => {
-  const line = "32214 32208 ??       Z    Sun Nov  2 07:09:02 2026 (python3)";
+  const line = "32214 32208 32208 ??       Z    Sun Nov  2 07:09:02 2026 (python3)";
   expect(parsePs(line, 1)).toMatchObject({ hasTerminal: false, state: "Z", name: "(python3)" });
   expect(parsePs("", 1)).toBeUndefined();
 });

@@ -3,12 +3,14 @@
 import { Fault } from "../../contract/faults.ts";
 import { boolean, check } from "../../contract/fields.ts";
 import { operations } from "../../contract/operations.ts";
+import { shellWord } from "../../contract/shell.ts";
 import { identity } from "../../contract/values.ts";
 import * as paths from "../../system/paths.ts";
 import { command, type FlagValues } from "../command.ts";
 import { showLaunches, stopLaunches } from "../launch/listing.ts";
 import { start } from "../launch/start.ts";
 import { logFlags, showLog } from "../logs.ts";
+import { plain } from "../render.ts";
 import { refuseRemote } from "./daemon.ts";
 
 const flags = () => {
@@ -87,4 +89,14 @@ function refuseContradiction(
   ];
   const said = contradictions.find(([isSaid]) => isSaid);
   if (said) throw new Fault("invalid_input", said[1], { hint: "see: port-daddy launch --help" });
+  if (isStart && program.length === 0) refuseForgottenDashes(args);
+}
+
+/** `launch shop:web node server.js` would launch three services. */
+function refuseForgottenDashes([id = "", ...words]: string[]): void {
+  const command = words.find((word) => Bun.which(word) !== null || paths.isFile(word));
+  if (command === undefined) return;
+  throw new Fault("invalid_input", `'${plain(command)}' looks like a command, not an identity`, {
+    hint: `a command goes after --: port-daddy launch ${id} -- ${words.map(shellWord).join(" ")}`,
+  });
 }

@@ -4,9 +4,11 @@ import * as fs from "node:fs";
 import { ownCommand } from "../../client/connect.ts";
 import { childEnvironment } from "../../config.ts";
 import { processInWords, type ProcessInfo } from "../../contract/entities.ts";
+import { Fault } from "../../contract/faults.ts";
 import { localUrl } from "../../contract/loopback.ts";
 import type { InputOf } from "../../contract/operations.ts";
 import { shellWord } from "../../contract/shell.ts";
+import { stat } from "../../system/processes.ts";
 import { endAll, noteStarted, send } from "../../system/trees.ts";
 import { exitCodeOf } from "../program.ts";
 import { plain } from "../render.ts";
@@ -90,12 +92,13 @@ function startKeeper(run: Run, output: Output): { pid: number; ended: Promise<nu
   const { directory } = run.plan;
   const { take } = output;
   const piped = take ? "pipe" : "inherit";
+  requireDirectory(directory);
   const keeper = Bun.spawn([...ownCommand(), "__keep", ...wordsOf(run, output)], {
     // Of a session of its own, so that a terminal's interrupt reaches it through us, once.
     detached: true,
     cwd: directory,
     env: childEnvironment(variablesOf(run)),
-    stdio: [take ? "ignore" : "inherit", piped, piped, "pipe"],
+    stdio: [take || isInBackground() ? "ignore" : "inherit", piped, piped, "pipe"],
   });
   noteStarted(keeper.pid);
   const lifeline = keeper.stdio[3] as number;
@@ -118,6 +121,18 @@ function startKeeper(run: Run, output: Output): { pid: number; ended: Promise<nu
   return { pid: keeper.pid, ended: ended() };
 }
 
+/** Throws `not_found` where it was removed since. */
+function requireDirectory(directory: string): void {
+  if (fs.statSync(directory, { throwIfNoEntry: false })?.isDirectory()) return;
+  throw new Fault("not_found", `The directory ${plain(directory)} of the command is gone`);
+}
+
+/** Whether the terminal listens to others: what the command read from it would be taken from them. */
+function isInBackground(): boolean {
+  const own = stat(process.pid);
+  return own?.hasTerminal === true && !own.isForeground;
+}
+
 /** What the command is told by its environment: its own port, and where the rest of its project is. */
 function variablesOf({ plan, port, others }: Run): Record<string, string> {
   return {
@@ -134,7 +149,7 @@ function wordsOf({ plan, port }: Run, { tell }: Output): string[] {
   const injection = injects ? injectionFor(words, port, scriptsOf(directory)) : undefined;
   const all = [...words, ...(injection?.added ?? [])];
   const why = injection ? ` (${injection.program} does not read PORT)` : "";
-  if (verbose) tell(`runs: ${plain(all.join(" "))}${why}`);
+  if (verbose) tell(`runs: ${plain(all.map(shellWord).join(" "))}${why}`);
   return all;
 }
 

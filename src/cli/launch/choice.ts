@@ -3,7 +3,7 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { Fault } from "../../contract/faults.ts";
-import { repositoryOf } from "../../system/paths.ts";
+import { isFile, repositoryOf } from "../../system/paths.ts";
 import type { Context } from "../command.ts";
 import { directory as shownDirectory } from "../render.ts";
 import { homeDirectory } from "../../config.ts";
@@ -85,9 +85,7 @@ function readPackage(file: string): Record<string, unknown> {
 function nearest(here: string, names: string[]): string | undefined {
   const top = repositoryOf(here) ?? here;
   for (let directory = here; ; directory = path.dirname(directory)) {
-    const found = names
-      .map((name) => path.join(directory, name))
-      .find((file) => fs.existsSync(file));
+    const found = names.map((name) => path.join(directory, name)).find(isFile);
     if (found !== undefined || directory === top) return found;
   }
 }

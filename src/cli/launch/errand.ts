@@ -41,10 +41,11 @@ export async function startLauncher(
   take: Output["take"],
 ): Promise<Launcher> {
   const errand: Errand = { plan, caller: context.callerId(), isQuiet };
-  const child = Bun.spawn([...ownCommand(), launcherWord, JSON.stringify(errand)], {
+  const child = Bun.spawn([...ownCommand(), launcherWord, plan.id], {
     detached: true,
     cwd: plan.directory,
-    stdio: ["ignore", "pipe", take ? "pipe" : "ignore", "pipe"],
+    // Its errand may be longer than a word of a command line.
+    stdio: [Buffer.from(JSON.stringify(errand)), "pipe", take ? "pipe" : "ignore", "pipe"],
   });
   const lines = linesOf(child.stdout as ReadableStream<Uint8Array>);
   const first = await Promise.race([lines.next(), Bun.sleep(introductionMs)]);
@@ -86,22 +87,22 @@ type Screen = Pick<Context["terminal"], "out" | "err">;
 
 /** What such a launcher does: says on its output whether it has the port, and begins when it may. */
 export async function serve(
-  text: string,
   screen: Screen,
   open: (screen: Screen, caller: () => string) => Context,
 ): Promise<number> {
-  const { plan, caller, isQuiet } = JSON.parse(text) as Errand;
+  const { plan, caller, isQuiet } = JSON.parse(await Bun.stdin.text()) as Errand;
   const isDetached = plan.wanted.detached === true;
   const log = later();
   const context = open(isDetached ? { out: log.write, err: log.write } : screen, () => caller);
-  let launched: Launched;
+  let launched: Launched | undefined;
   try {
     launched = await launcher.claim(plan, context);
+    if (isDetached) log.open(openLog(paths.launchLog(context.config.home, plan.id)));
   } catch (error) {
+    if (launched) await launcher.giveUp(plan, context);
     screen.out(JSON.stringify(asFault(error).toBody()));
     return asFault(error).exit;
   }
-  if (isDetached) log.open(openLog(paths.launchLog(context.config.home, plan.id)));
   screen.out(JSON.stringify(launched));
   if (!(await mayBegin(isDetached))) {
     await launcher.giveUp(plan, context);
@@ -109,10 +110,11 @@ export async function serve(
   }
   if (isDetached) return logged(plan, launched, context, log.write);
   const { out, err } = screen;
-  return launcher.run(plan, launched, context, {
-    tell: (line) => isQuiet || err(line),
-    take: (line, from) => (from === "out" ? out : err)(line),
-  });
+  const tell = (line: string) => void (isQuiet || err(line));
+  const take = (line: string, from: "out" | "err") => (from === "out" ? out : err)(line);
+  const code = await launcher.run(plan, launched, context, { tell, take });
+  tell(`ended with ${code}`);
+  return code;
 }
 
 /** A log that is written from the moment on that it is there, also what was said before. */

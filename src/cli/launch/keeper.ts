@@ -3,7 +3,9 @@
 
 import { adoptOrphans, endAll, noteStarted, send } from "../../system/trees.ts";
 import { onSignals } from "../../system/signals.ts";
-import { exitCodeOf } from "../program.ts";
+import { reasonOf } from "../../system/paths.ts";
+import { exitCodeOf, notExecutableCode } from "../program.ts";
+import { plain } from "../render.ts";
 import { treeBelow } from "./tree.ts";
 
 /** The descriptor of the pipe that ends when the launcher does. */
@@ -28,7 +30,8 @@ export async function keep(words: string[], warn: (text: string) => void): Promi
   }
   onSignals(endingSignals, ask);
   // A session of its own: its group is its own, and what the terminal sends comes through us.
-  const child = Bun.spawn(words, { detached: true, stdio: ["inherit", "inherit", "inherit"] });
+  const child = spawned(words, warn);
+  if (!child) return notExecutableCode;
   noteStarted(child.pid);
   onSignals(passedSignals, (signal) => send(-child.pid, signal));
   process.on("SIGTSTP", () => send(-child.pid, "SIGSTOP"));
@@ -37,9 +40,26 @@ export async function keep(words: string[], warn: (text: string) => void): Promi
   const first = await Promise.race([asked.promise, ended.then(() => undefined)]);
   // What a command leaves behind when it ends has nobody to end it later; a shell's jobs hear no SIGINT.
   const signal = () => (child.exitCode === null && child.signalCode === null && first) || "SIGTERM";
+  const behind = first === undefined ? treeBelow(process.pid) : [];
+  if (behind.length > 0)
+    warn(`the command has ended, and what it left behind with it: process ${behind.join(", ")}`);
   const left = await endAll(() => treeBelow(process.pid), signal, hurry.signal);
   if (left.length > 0) warn(`warning: could not be ended: process ${left.join(", ")}`);
   return left.includes(child.pid) ? 1 : ended;
+}
+
+/** Throws nothing: what keeps the command from running is told. */
+function spawned(words: string[], warn: (text: string) => void): Bun.Subprocess | undefined {
+  const start = (words: string[]) =>
+    Bun.spawn(words, { detached: true, stdio: ["inherit", "inherit", "inherit"] });
+  try {
+    return start(words);
+  } catch (error) {
+    // A script without an interpreter in its first line: shells run it by themselves (POSIX, execvp).
+    if ((error as { code?: string }).code === "ENOEXEC") return start(["sh", ...words]);
+    warn(`error: '${plain(words[0]!)}' cannot be run: ${reasonOf(error)}`);
+    return undefined;
+  }
 }
 
 /** Resolves when the other end of the pipe is closed: nothing is ever written to it. */

@@ -1,7 +1,7 @@
 // Launches one service, and watches over its command until that has ended.
 
 import type { Launched } from "../../contract/entities.ts";
-import { onSignals } from "../../system/signals.ts";
+import { onSignals, onStop } from "../../system/signals.ts";
 import { adoptOrphans, send } from "../../system/trees.ts";
 import type { Context } from "../command.ts";
 import { pause, persist } from "../patience.ts";
@@ -78,10 +78,7 @@ function watchSignals(): Watched {
     pass(signal);
   });
   onSignals(passedSignals, pass);
-  process.on("SIGTSTP", () => {
-    pass("SIGTSTP");
-    process.kill(process.pid, "SIGSTOP");
-  });
+  onStop(() => pass("SIGTSTP"));
   return watched;
 }
 

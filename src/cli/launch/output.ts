@@ -4,6 +4,9 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { maxLogBytes } from "../../config.ts";
+import { Fault } from "../../contract/faults.ts";
+import { reasonOf } from "../../system/paths.ts";
+import { plain } from "../render.ts";
 
 /** A line this long is not waited for to its end. */
 const maxLineLength = 64 * 1024;
@@ -25,11 +28,24 @@ export async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerat
   if (text !== "") yield text;
 }
 
-/** Opens a log that begins anew with each start. Past its size it is kept once more beside itself, and no longer. */
+/** Opens a log that begins anew with each start; throws `unavailable` where it cannot be. Past its size it is kept once more beside itself, and no longer. */
 export function openLog(file: string): (line: string) => void {
-  fs.mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
-  let descriptor = begin();
+  let descriptor = first();
   let size = 0;
+  function first(): number {
+    try {
+      fs.mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
+      return begin();
+    } catch (error) {
+      throw new Fault(
+        "unavailable",
+        `The log ${plain(file)} cannot be written: ${reasonOf(error)}`,
+        {
+          hint: "see what is wrong: port-daddy doctor",
+        },
+      );
+    }
+  }
   function begin(): number {
     if (fs.existsSync(file)) fs.renameSync(file, `${file}.1`);
     return fs.openSync(file, "w", 0o600);

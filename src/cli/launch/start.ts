@@ -4,7 +4,7 @@ import { homeDirectory } from "../../config.ts";
 import type { Launch, Launched } from "../../contract/entities.ts";
 import { Fault } from "../../contract/faults.ts";
 import { localUrl } from "../../contract/loopback.ts";
-import { onSignals } from "../../system/signals.ts";
+import { onSignals, onStop } from "../../system/signals.ts";
 import type { Context } from "../command.ts";
 import { NotStarted, requireProgram } from "../program.ts";
 import { directory, plain, relative, toJson } from "../render.ts";
@@ -33,7 +33,7 @@ export async function start(
   context: Context,
 ): Promise<number> {
   const wanted: string[] = [];
-  for (const id of ids) {
+  for (const id of new Set(ids)) {
     const running = wishes.forceNew ? undefined : await findRunning(id, context);
     if (running) tellRunning(running, say, context);
     else wanted.push(id);
@@ -51,7 +51,7 @@ async function alone(id: string, wishes: Wishes, say: Say, context: Context): Pr
   if (!launched) return 0;
   tellClaimed(launched, say, context);
   const { err } = context.terminal;
-  return launcher.run(plan, launched, context, { tell: (text) => say.quiet || err(text) });
+  return launcher.run(plan, launched, context, { tell: (text) => void (say.quiet || err(text)) });
 }
 
 /** Several beside each other, or such as go on without us. All have their ports before the first begins. */
@@ -76,6 +76,7 @@ async function beside(ids: string[], wishes: Wishes, say: Say, context: Context)
   onSignals([...endingSignals, ...passedSignals], (signal) =>
     launchers.forEach(({ pass }) => pass(signal)),
   );
+  onStop(() => launchers.forEach(({ pass }) => pass("SIGTSTP")));
   const codes = await Promise.all(launchers.map(({ ended }) => ended));
   return codes.find((code) => code !== 0) ?? 0;
 }
@@ -128,9 +129,10 @@ async function findRunning(id: string, { daemon }: Context): Promise<Running | u
 /** Where the identity is launched meanwhile: ends that, if it is to make room, and otherwise says so and starts nothing. */
 async function orRunning<T>(
   begin: () => Promise<T>,
-  { forceNew }: Wishes,
+  { forceNew }: Pick<Wishes, "forceNew">,
   say: Say,
   context: Context,
+  triesLeft = 5,
 ): Promise<T | undefined> {
   try {
     return await begin();
@@ -139,9 +141,10 @@ async function orRunning<T>(
       throw error;
     const { launch } = error.details as Running;
     if (!forceNew) return tellRunning(error.details as Running, say, context);
-    if (!launch) throw error;
+    if (!launch || triesLeft === 0) throw error;
     await end(launch);
-    return begin();
+    // Somebody else may have been faster to take its place.
+    return orRunning(begin, { forceNew }, say, context, triesLeft - 1);
   }
 }
 
