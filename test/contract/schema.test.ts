@@ -61,6 +61,7 @@ test("whatever a field of the operations table takes, its schema allows", () => 
     ["service.*"],
     { tunnel: "http://x" },
     { a: 1 },
+    { pid: 1, command: "nc", cwd: null, user: null, startedAt: null },
     {},
     true,
     1,
@@ -131,6 +132,9 @@ const judges: Record<string, (rule: any, value: any) => boolean> = {
     !isMap(value) || Object.keys(value).every((key) => allows(rule, key)),
   additionalProperties: (rule, value) =>
     !isMap(value) || Object.values(value).every((each) => allows(rule, each)),
+  properties: (rule, value) =>
+    !isMap(value) || Object.keys(value).every((key) => !rule[key] || allows(rule[key], value[key])),
+  required: (rule, value) => !isMap(value) || rule.every((key: string) => key in value),
   format: () => true,
   examples: () => true,
   description: () => true,
