@@ -12,11 +12,17 @@ export const sendEveryMs = 1_000;
 const resolveEveryMs = 60_000;
 const tryAgainEveryMs = 5_000;
 
+/**
+ * How often a gauge is sent that has not changed: a datagram may be lost, and a server that was started anew, of which
+ * nothing is heard, has forgotten them all.
+ */
+const repeatGaugesEveryMs = 60_000;
+
 /** How long a stop waits for a name that is being resolved. */
 const lastResolveMs = 500;
 
 export type Sender = {
-  /** Sends what has changed, if anything was counted; where there is no way yet, with the next time. */
+  /** Sends what has changed, if anything was counted, and what is repeated; where there is no way yet, the next time. */
   send(): void;
   /** Sends what is left and is silent from then on. */
   stop(): Promise<void>;
@@ -31,11 +37,12 @@ export function createSender(
   read: () => Family[],
   warn: (message: string) => void,
 ): Sender {
-  const lines = createStatsdLines();
+  const { lines, forgetGauges } = createStatsdLines();
   let way: Way | undefined;
   let resolving: Promise<void> | undefined;
   let resolvedAt = Number.NEGATIVE_INFINITY;
   let sentMoves: number | undefined;
+  let forgottenAt = Number.NEGATIVE_INFINITY;
   let isWarned = false;
   let isStopped = false;
 
@@ -52,12 +59,20 @@ export function createSender(
       const socket = await open(address, target.port);
       way?.socket.close();
       way = { address, socket };
+      forget();
       if (isStopped) close();
       isWarned = false;
     } catch (error) {
       if (!isWarned && !isStopped) warn(failure(target, error));
       isWarned = true;
     }
+  }
+
+  /** From here on, whoever is there is told everything, also while nothing happens. */
+  function forget(): void {
+    forgetGauges();
+    sentMoves = undefined;
+    forgottenAt = performance.now();
   }
 
   function close(): void {
@@ -69,8 +84,10 @@ export function createSender(
     if (isStopped) return;
     const everyMs = way === undefined ? tryAgainEveryMs : resolveEveryMs;
     if (performance.now() - resolvedAt >= everyMs) void resolve();
+    if (way === undefined) return;
+    if (performance.now() - forgottenAt >= repeatGaugesEveryMs) forget();
     const moves = meters.moves();
-    if (way === undefined || moves === sentMoves) return;
+    if (moves === sentMoves) return;
     sentMoves = moves;
     for (const datagram of datagrams(lines(read()))) sendOne(way, datagram);
   }

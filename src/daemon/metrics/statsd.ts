@@ -11,21 +11,22 @@ export type StatsdLines = ReturnType<typeof createStatsdLines>;
 
 /** Remembers what was told, so that it is told once: of counters what was added, of gauges what is new. */
 export function createStatsdLines() {
-  const told = new Map<string, number>();
+  const counted = new Map<string, number>();
+  const gauges = new Map<string, number>();
 
   function counterLine(name: string, value: number): string[] {
-    const added = value - (told.get(name) ?? 0);
-    told.set(name, value);
+    const added = value - (counted.get(name) ?? 0);
+    counted.set(name, value);
     return added === 0 ? [] : [`${name}:${brief(added)}|c`];
   }
 
   function gaugeLine(name: string, value: number): string[] {
-    if (told.get(name) === value) return [];
-    told.set(name, value);
+    if (gauges.get(name) === value) return [];
+    gauges.set(name, value);
     return [`${name}:${brief(value)}|g`];
   }
 
-  return function lines(families: Iterable<Family>): string[] {
+  function lines(families: Iterable<Family>): string[] {
     const all: string[] = [];
     for (const { name, row, series } of families) {
       for (const each of series) {
@@ -35,6 +36,12 @@ export function createStatsdLines() {
       }
     }
     return all;
+  }
+
+  return {
+    lines,
+    /** For a server that may not know them: from then on each gauge is new. */
+    forgetGauges: () => gauges.clear(),
   };
 }
 

@@ -1,6 +1,7 @@
 // Metrics as lines of StatsD, and their way to a server that may not be there.
 
-import { afterEach, expect, mock, spyOn, test } from "bun:test";
+import { afterEach, expect, mock, spyOn, test, type Mock } from "bun:test";
+import type { LookupAddress } from "node:dns";
 import * as dns from "node:dns/promises";
 import { readConfig } from "../../../src/config.ts";
 import { createMeters, observe } from "../../../src/daemon/metrics/meters.ts";
@@ -31,7 +32,7 @@ const claim = (side: Side, id: string) => side.play({ method: "POST", path: `/cl
 
 test("counters are what was added, gauges what is new, under the names that Prometheus has them by", async () => {
   const side = statsdSide();
-  const lines = createStatsdLines();
+  const { lines } = createStatsdLines();
   const told = () =>
     lines(families(side.daemon)).filter((line) => !/\|ms|process_|database_/.test(line));
   await claim(side, "shop:api");
@@ -61,7 +62,7 @@ function timings(measured: number[]): string[] {
   for (const seconds of measured) observe(waits, seconds);
   const name = "port_daddy_lock_hold_seconds";
   const row = { type: "histogram", help: "", labels: {}, buckets: [] } as const;
-  const lines = createStatsdLines();
+  const { lines } = createStatsdLines();
   const told = lines([{ name, row, series: [waits] }]);
   expect(lines([{ name, row, series: [waits] }])).toEqual([]);
   return told;
@@ -105,11 +106,11 @@ test("a datagram is filled to the last byte, with what is between the lines", ()
 // The way
 
 /** Somebody who listens, on a port that the kernel picks. */
-async function receiver(hostname = "127.0.0.1") {
+async function receiver(hostname = "127.0.0.1", port = 0) {
   const received: string[] = [];
   const socket = await Bun.udpSocket({
     hostname,
-    port: 0,
+    port,
     socket: { data: (_, data) => void received.push(data.toString()) },
   });
   stops.push(() => socket.close());
@@ -191,6 +192,47 @@ test("the end is sent too, also where it is the first, and then nothing more", a
   await sender.stop();
   const told = await lastOf(server, "end");
   expect(told.join("\n").match(/claims_total.*/g)).toEqual(["claims_total.new:1|c"]);
+});
+
+test("what has not changed is sent again after a while, also while nothing happens", async () => {
+  const side = statsdSide();
+  const server = await receiver();
+  const sender = senderOf(side, `127.0.0.1:${server.port}`);
+  await claim(side, "a");
+  await eventually("something arrives", () => {
+    sender.send();
+    return server.received.length > 0;
+  });
+  const first = await lastOf(server, "after the first");
+  waitLong();
+  for (let n = 0; n < 3; n++) sender.send();
+  const again = (await lastOf(server, "end"))
+    .slice(first.length + 1)
+    .join("\n")
+    .split("\n");
+  const services = again.filter((line) => line.includes("services.assigned"));
+  expect(services).toEqual(["port_daddy.services.assigned:1|g"]);
+  expect(again.join("\n")).not.toContain("claims_total");
+});
+
+test("who is there under a name from now on is told everything", async () => {
+  const side = statsdSide();
+  const before = await receiver();
+  const after = await receiver("127.0.0.2", before.port);
+  const asked = spyOn(dns, "lookup") as unknown as Mock<() => Promise<LookupAddress>>;
+  asked.mockResolvedValue({ address: "127.0.0.1", family: 4 });
+  const sender = senderOf(side, `stats.lan:${before.port}`);
+  await claim(side, "a");
+  await eventually("something arrives", () => {
+    sender.send();
+    return before.received.length > 0;
+  });
+  asked.mockResolvedValue({ address: "127.0.0.2", family: 4 });
+  waitLong();
+  await eventually("it arrives where the name leads to now", () => {
+    sender.send();
+    return after.received.join("\n").includes("port_daddy.services.assigned:1|g");
+  });
 });
 
 test("nobody who listens is no failure, and whoever listens later is told", async () => {
