@@ -5,6 +5,7 @@ import * as agents from "../domain/agents.ts";
 import * as deliveries from "../domain/deliveries.ts";
 import * as launches from "../domain/launches.ts";
 import * as messages from "../domain/messages.ts";
+import { indexLog } from "../store/logIndex.ts";
 import type { World } from "../world.ts";
 
 /** So many events may come between two looks. To delete as many takes some five milliseconds. */
@@ -16,6 +17,7 @@ export function prune(world: World): void {
   agents.prune(world);
   deliveries.prune(world);
   launches.prune(world);
+  index(world);
   activity.prune(world);
 }
 
@@ -36,6 +38,7 @@ export function pruneAsItGrows(
     lastLook = journal.landedId();
     try {
       deliveries.prune(world);
+      index(world);
       activity.pruneSurplus(world);
     } catch (error) {
       report(error); // The next look may find the disk with room again.
@@ -50,4 +53,9 @@ export function pruneAsItGrows(
     },
     undone() {},
   });
+}
+
+/** What prunes the log finds by its indices, and under a load that never pauses nobody else brings them up to date. */
+function index(world: World): void {
+  world.journal.commit(() => indexLog(world.db));
 }

@@ -5,7 +5,7 @@ import { defaultEntries, type InputOf } from "../contract/operations.ts";
 import { entryMatcher } from "../contract/entryFilter.ts";
 import { isPattern, literalPrefix } from "../contract/pattern.ts";
 import { entryColumns, toEntry, type EntryRow } from "../store/journal.ts";
-import { indexLog, logParts, type Part } from "../store/logIndex.ts";
+import { logParts, type Part } from "../store/logIndex.ts";
 import type { World } from "../world.ts";
 
 /** One that was sent every minute would soon be most of the log. */
@@ -30,13 +30,12 @@ export function list(
 
 /**
  * Deletes what is older or more than the configured retention, and heartbeats sooner. Never the newest row: the ids of
- * events continue from it, also after a restart.
+ * events continue from it, also after a restart. Heartbeats are found by the indices: one that they do not know yet stays.
  */
 export function prune(world: World): void {
   const { ms } = world.config.activityRetention;
   const now = world.clock.now();
   world.journal.commit(() => {
-    indexLog(world.db);
     const newest = world.journal.lastId();
     world.db
       .query(
@@ -45,18 +44,16 @@ export function prune(world: World): void {
       )
       .run(newest, now - keepHeartbeatsMs);
     world.db.query("DELETE FROM activity WHERE id < ? AND timestamp < ?").run(newest, now - ms);
-    pruneSurplus(world);
   });
+  pruneSurplus(world);
 }
 
 /**
  * Deletes what is more than the configured number, the oldest first; cheap where nothing is. Heartbeats, of which there
- * may be as many, do not push out what else has happened. Brings the indices up to date, so that under a load which
- * never pauses they do not fall far behind.
+ * may be as many, do not push out what else has happened.
  */
 export function pruneSurplus(world: World): void {
   const { rows } = world.config.activityRetention;
-  world.journal.commit(() => indexLog(world.db));
   const newest = world.journal.lastId();
   const { oldest } = world.db.query("SELECT min(id) AS oldest FROM activity").get() as {
     oldest: number | null;

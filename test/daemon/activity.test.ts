@@ -2,7 +2,7 @@
 
 import { expect, test } from "bun:test";
 import { reap } from "../../src/daemon/reaper.ts";
-import { prune } from "../../src/domain/activity.ts";
+import { prune } from "../../src/daemon/retention.ts";
 import { indexLog } from "../../src/store/logIndex.ts";
 import { makeSide, type Scenario, type Side } from "../scenario.ts";
 import { makeWorld, startOfTime } from "../world.ts";

@@ -62,6 +62,16 @@ test("a log with room is left as it is", async () => {
   expect(kept(world)).toBe(eventsBetweenLooks * 2);
 });
 
+test("under a load that never pauses the indices stay close behind the log", async () => {
+  const { world, happen } = makeGrowing({});
+  const unknown = "SELECT count(*) FROM activity WHERE NOT indexed";
+  for (let n = 1; n <= 5; n++) {
+    await happen(eventsBetweenLooks * 0.6);
+    expect(world.db.query(unknown).values()[0]![0]).toBeLessThan(eventsBetweenLooks);
+  }
+  expect(kept(world)).toBe(eventsBetweenLooks * 3);
+});
+
 test("a daemon that stops leaves the log as it is", async () => {
   const { world, happen, stop, reported } = makeGrowing({
     PORT_DADDY_ACTIVITY_RETENTION: "30d,100",

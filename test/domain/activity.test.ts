@@ -3,7 +3,7 @@
 import { expect, test } from "bun:test";
 import { actionOf, events, sentenceOf, type EventName } from "../../src/contract/events.ts";
 import { reap } from "../../src/daemon/reaper.ts";
-import * as activity from "../../src/domain/activity.ts";
+import { prune } from "../../src/daemon/retention.ts";
 import * as agents from "../../src/domain/agents.ts";
 import { makeSide, type Scenario, type Side } from "../scenario.ts";
 import { makeWorld } from "../world.ts";
@@ -184,7 +184,7 @@ test("heartbeats go after an hour, and nothing else does", async () => {
   await play(heartbeat);
   await play({ method: "POST", path: "/claim/myapp" });
   world.advance(hourMs - 1_000);
-  activity.prune(world);
+  prune(world);
   expect(await actions(side)).toEqual([
     "agent_register",
     "agent_heartbeat",
@@ -192,10 +192,10 @@ test("heartbeats go after an hour, and nothing else does", async () => {
     "claim",
   ]);
   world.advance(1);
-  activity.prune(world);
+  prune(world);
   expect(await actions(side)).toEqual(["agent_register", "agent_heartbeat", "claim"]);
   world.advance(1_000);
-  activity.prune(world);
+  prune(world);
   expect(await actions(side)).toEqual(["agent_register", "claim"]);
 });
 
@@ -207,7 +207,7 @@ test("heartbeats that are gone take no room of what is kept by number", async ()
   for (let n = 0; n < 10; n++) await play(heartbeat);
   world.advance(2 * hourMs);
   await play({ method: "DELETE", path: "/release/myapp" });
-  activity.prune(world);
+  prune(world);
   expect(await actions(side)).toEqual(["agent_register", "claim", "release"]);
 });
 
@@ -217,7 +217,7 @@ test("heartbeats push out the oldest heartbeats, and nothing else", async () => 
   await play({ method: "POST", path: "/agents/ada" });
   for (let n = 0; n < 10; n++) await play(heartbeat);
   await play({ method: "POST", path: "/claim/myapp" });
-  activity.prune(world);
+  prune(world);
   expect(await actions(side)).toEqual([
     "agent_register",
     ...Array(3).fill("agent_heartbeat"),
@@ -231,7 +231,7 @@ test("what is older than the oldest entry kept goes with it, heartbeats too", as
   await play({ method: "POST", path: "/agents/ada" });
   await play(heartbeat);
   for (let n = 0; n < 3; n++) await play({ method: "POST", path: "/claim/myapp" });
-  activity.prune(world);
+  prune(world);
   expect(await actions(side)).toEqual(["claim", "claim"]);
 });
 
