@@ -1,6 +1,6 @@
 // The timeline: what was held, what ran and what was said, in a window that moves on with the clock or stands still.
 
-import { memo, useCallback, useLayoutEffect, useMemo, useState } from "hono/jsx/dom";
+import { memo, useCallback, useLayoutEffect, useMemo, useRef, useState } from "hono/jsx/dom";
 import type { ActivityEntry } from "../../src/contract/entities.ts";
 import { linkTo, setParams, useRoute } from "../route.ts";
 import type { Hold, Seen } from "../state.ts";
@@ -52,24 +52,16 @@ function textOf(view: View): string {
 
 export const Timeline = memo<TimelineProps>((props) => {
   const { entries, services, locks, coveredSince, onNeedHistory } = props;
-  const asked = useRoute().params["window"];
-  const [view, setView] = useState<View>(() => viewOf(asked));
-  const [lastMs, setLastMs] = useState(view.kind === "live" ? view.spanMs : firstMs);
-  useLayoutEffect(() => {
-    if (textOf(view) === (asked ?? "")) return;
-    const timer = setTimeout(() => setParams({ window: textOf(view) }), restMs);
-    return () => clearTimeout(timer);
-  }, [view]);
+  const [view, setView] = useView();
+  const lastLiveMs = useRef(firstMs);
+  if (view.kind === "live") lastLiveMs.current = view.spanMs;
   const window = useWindow(view);
   const story = useMemo(() => storyOf(entries, { services, locks }), [entries, services, locks]);
   useHistory(window, coveredSince, onNeedHistory);
 
-  const showLive = useCallback((spanMs: number) => {
-    setLastMs(spanMs);
-    setView({ kind: "live", spanMs });
-  }, []);
+  const showLive = useCallback((spanMs: number) => setView({ kind: "live", spanMs }), []);
   const showStill = useCallback((window: Window) => setView({ kind: "still", window }), []);
-  const backToLive = useCallback(() => showLive(lastMs), [lastMs]);
+  const backToLive = useCallback(() => showLive(lastLiveMs.current ?? firstMs), []);
   return (
     <Figure
       name="timeline"
@@ -106,6 +98,29 @@ export const Timeline = memo<TimelineProps>((props) => {
     />
   );
 });
+
+/** What is shown, and the URL's word for it: each follows the other, where somebody else has changed that. */
+function useView(): [View, (view: View) => void] {
+  const asked = useRoute().params["window"] ?? "";
+  const [view, setView] = useState<View>(() => viewOf(asked));
+  /** What the URL was last known to say. What we have written ourselves may be behind a window that is being moved. */
+  const known = useRef(asked);
+  useLayoutEffect(() => {
+    if (asked === known.current) return;
+    known.current = asked;
+    setView(viewOf(asked));
+  }, [asked]);
+  useLayoutEffect(() => {
+    const text = textOf(view);
+    if (text === known.current) return;
+    const timer = setTimeout(() => {
+      known.current = text;
+      setParams({ window: text });
+    }, restMs);
+    return () => clearTimeout(timer);
+  }, [view]);
+  return [view, setView];
+}
 
 /** No oftener than a pixel's worth of time, and no oftener than once a second. */
 function stepOf(view: View): number {

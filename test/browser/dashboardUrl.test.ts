@@ -79,6 +79,27 @@ describe.skipIf(!isInstalled)("the URL", () => {
     expectNoComplaints(past);
   });
 
+  test("and the window of time go together, whoever changes it and while the page stays", async () => {
+    await using window = await open("#/overview?window=21600000");
+    const { page } = window;
+    const timeline = page.getByRole("figure", { name: "Timeline" });
+    const chosen = (name: string) =>
+      timeline.getByRole("button", { name, pressed: true }).waitFor();
+    await chosen("6 h");
+    await page.evaluate(() => void (location.hash = "#/overview?window=3600000"));
+    await chosen("1 h");
+    await timeline.getByRole("button", { name: "24 h" }).click();
+    await page.waitForURL(/window=86400000/);
+    await page.goBack();
+    await chosen("6 h");
+    await page.goForward();
+    await chosen("24 h");
+    await timeline.getByRole("group", { name: /^Plot/ }).press("-");
+    await timeline.getByRole("button", { name: "Back to live" }).click();
+    await chosen("24 h");
+    expectNoComplaints(window);
+  });
+
   test("goes back to the page before, not through each letter that was typed", async () => {
     await using window = await open("#/locks");
     const { page } = window;
