@@ -22,25 +22,42 @@ export async function showLog(
   absence: { hint: string },
 ): Promise<void> {
   if (!isFile(file)) throw new Fault("not_found", `There is no log at ${file}`, absence);
-  const text = fs.readFileSync(file, "utf8");
-  const last = text.trimEnd().split("\n").slice(-lines).join("\n");
+  const descriptor = fs.openSync(file, "r");
+  const written = fs.readFileSync(descriptor);
+  const last = written.toString().trimEnd().split("\n").slice(-lines).join("\n");
   if (last !== "") terminal.out(last);
-  if (follow) await followFile(file, Buffer.byteLength(text), terminal);
+  if (follow) await followFile(file, { descriptor, offset: written.length }, terminal);
+  fs.closeSync(descriptor);
 }
 
 /** How often a followed log is looked at. */
 const lookEveryMs = 200;
 
-/** Prints what is written to a file past an offset in bytes. */
-async function followFile(file: string, from: number, terminal: Terminal): Promise<never> {
-  for (let offset = from; ; await Bun.sleep(lookEveryMs)) {
-    const size = fs.statSync(file, { throwIfNoEntry: false })?.size ?? 0;
-    if (size < offset) offset = 0; // It was started anew.
-    if (size === offset) continue;
-    const added = await Bun.file(file).slice(offset, size).text();
-    const whole = added.lastIndexOf("\n") + 1;
-    if (whole === 0) continue;
-    terminal.out(added.slice(0, whole - 1));
-    offset += Buffer.byteLength(added.slice(0, whole));
+/** An open file, and up to which byte it has been printed. */
+type Position = { descriptor: number; offset: number };
+
+/**
+ * Prints what is written to a file from a position on. The file stays open: where another has taken its name, what was
+ * still written to it is printed first.
+ */
+async function followFile(file: string, at: Position, terminal: Terminal): Promise<never> {
+  for (; ; await Bun.sleep(lookEveryMs)) {
+    const named = fs.statSync(file, { throwIfNoEntry: false });
+    const { ino, size } = fs.fstatSync(at.descriptor);
+    if (size < at.offset) at.offset = 0; // It was emptied in place.
+    const isOver = named !== undefined && named.ino !== ino;
+    const added = readFrom(at, size);
+    // A line without an end has one where nobody writes to the file any more.
+    const end = isOver ? added.length : added.lastIndexOf("\n") + 1;
+    if (end > 0) terminal.out(added.toString("utf8", 0, end).replace(/\n$/, ""));
+    at.offset += end;
+    if (!isOver) continue;
+    fs.closeSync(at.descriptor);
+    at = { descriptor: fs.openSync(file, "r"), offset: 0 };
   }
+}
+
+function readFrom({ descriptor, offset }: Position, end: number): Buffer {
+  const bytes = Buffer.alloc(end - offset);
+  return bytes.subarray(0, fs.readSync(descriptor, bytes, 0, bytes.length, offset));
 }
