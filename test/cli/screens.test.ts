@@ -263,6 +263,8 @@ describe("release", () => {
     `);
     const { calls } = await screen(line, { release: { released: 2, services: freed } });
     expect(calls).toEqual([["release", { id: "myapp:*", dryRun: true }]]);
+    const { out } = await screen(`${line} -q`, { release: { released: 2, services: freed } });
+    expect(out).toEqual(["myapp:api", "myapp:web"]);
   });
 
   test("of nothing is no failure, and names what was probably meant", async () => {
@@ -346,15 +348,16 @@ describe("find", () => {
     expect(await both("find other:*", none)).toMatchInlineSnapshot(`
       "
       — both —
-      ! No service matches
+      ! No service matches other:*
       ! hint: see all: port-daddy find
       "
     `);
   });
 
-  test("by status alone says that nothing is of that status, not that no port is claimed", async () => {
-    const { err } = await screen("find --status running", { services: { services: [], count: 0 } });
-    expect(err.join("\n")).not.toContain("No port is claimed");
+  test("of nothing names all that was asked for, where that was not everything", async () => {
+    const none = { services: { services: [], count: 0 } };
+    for (const asked of ["--status running", "other:* --port 3100 --agent ada"])
+      expect((await screen(`find ${asked}`, none)).err[0]).toBe(`! No service matches ${asked}`);
   });
 
   test("in quiet is the identities alone, in JSON the answer as it came", async () => {

@@ -130,7 +130,8 @@ export const release = command({
     }
     const answer = await daemon.call("release", { id, ...given });
     if (json) return terminal.out(toJson(answer));
-    if (quiet) return;
+    if (quiet && !given.dryRun) return;
+    if (quiet) return answer.services.forEach((freed) => terminal.out(freed.id));
     const done = given.dryRun ? "Would release" : "Released";
     for (const freed of answer.services) terminal.out(`${done} ${freed.id} (port ${freed.port})`);
     if (answer.released > 0) return;
@@ -173,8 +174,10 @@ export const find = command({
     if (json) return terminal.out(toJson(answer));
     if (quiet) return answer.services.forEach(({ id }) => terminal.out(id));
     if (answer.count > 0) return terminal.out(serviceTable(answer.services, terminal));
-    const isAll = pattern === undefined && Object.keys(given).length === 0;
-    terminal.err(isAll ? "No port is claimed" : "No service matches");
+    const filters = Object.entries(given).map(([name, value]) => `--${name} ${value}`);
+    const asked = pattern === undefined ? filters : [pattern, ...filters];
+    const isAll = asked.length === 0;
+    terminal.err(isAll ? "No port is claimed" : `No service matches ${asked.join(" ")}`);
     terminal.err(
       isAll ? "hint: claim one: port-daddy claim myapp" : "hint: see all: port-daddy find",
     );
