@@ -11,6 +11,8 @@ export type StreamEvent = { event: string; data: unknown };
 export type FollowOptions = {
   /** Aborted to end the stream. */
   signal: AbortSignal;
+  /** Told when it is open, the first time. */
+  onOpen?: () => void;
   /** Told that the daemon is away, and when it is back. */
   onAway?: (isAway: boolean) => void;
 };
@@ -31,18 +33,24 @@ const answerMs = 30_000;
 export async function* follow(
   target: Target,
   request: WireRequest,
-  { signal, onAway = () => {} }: FollowOptions,
+  { signal, onOpen = () => {}, onAway = () => {} }: FollowOptions,
 ): AsyncGenerator<StreamEvent> {
   const position: Position = { id: undefined };
   let isAway = false;
+  let isOpen = false;
   function setAway(away: boolean): void {
     if (isAway !== away) onAway(away);
     isAway = away;
   }
+  function setOpen(): void {
+    setAway(false);
+    if (!isOpen) onOpen();
+    isOpen = true;
+  }
   while (!signal.aborted) {
     try {
       for await (const event of connection(target, request, position, signal)) {
-        setAway(false);
+        setOpen();
         if (event) yield event;
       }
     } catch (error) {

@@ -122,6 +122,23 @@ describe("a sub", () => {
     expect(asked).toEqual(["/health", ...Array(2).fill("/subscribe/quiet?after=7")]);
   });
 
+  test("says on a terminal that it has subscribed once it has, and not where it is refused", async () => {
+    await using home = new Home();
+    let asked = 0;
+    await using daemon = http.createServer(({ url }, answer) => {
+      if (url === "/health") answer.end(JSON.stringify({ lastMessage: 7 }));
+      else if (++asked === 1) answer.end(`id: 8\ndata: ${JSON.stringify({ payload: "new" })}\n\n`);
+      else answer.writeHead(400).end(JSON.stringify({ code: "invalid_input", error: "not here" }));
+    });
+    await once(daemon.listen(0, "127.0.0.1"), "listening");
+    const url = `http://127.0.0.1:${(daemon.address() as AddressInfo).port}`;
+    const seen = () =>
+      home.onTerminal(`PORT_DADDY_URL=${url} port-daddy sub quiet --envelope --count 1`);
+    const subscribed = 'subscribed to quiet; Ctrl-C ends it\n{"payload":"new"}\n';
+    expect((await seen()).out).toBe(subscribed);
+    expect((await seen()).out).toBe("error: not here\n");
+  });
+
   test("does not start a daemon that somebody has stopped, and ends by its timeout all the same", async () => {
     await using home = new Home();
     await home.run(["start"]);

@@ -74,10 +74,14 @@ export const sub = command({
       ...(after !== undefined && { after }),
       ...(last !== undefined && { last }),
     };
-    if (terminal.isInteractive && !quiet) terminal.err(`subscribed to ${channel}; Ctrl-C ends it`);
-    let seen = 0;
+    const onOpen = () => {
+      if (terminal.isInteractive && !quiet)
+        terminal.err(`subscribed to ${channel}; Ctrl-C ends it`);
+    };
     const onAway = quiet ? () => {} : tellAway(context);
-    for await (const { event, data } of daemon.follow("subscribe", input, { signal, onAway })) {
+    const following = daemon.follow("subscribe", input, { signal, onOpen, onAway });
+    let seen = 0;
+    for await (const { event, data } of following) {
       if (event === "gap") tellGap(data as Gap, context);
       if (event !== "message") continue;
       terminal.out(messageLine(data as Message, flags));
