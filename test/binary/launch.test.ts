@@ -404,7 +404,7 @@ describe("what is on its own does not end with a launch:", () => {
     const { code, err } = await home.run(["launch", "outer:web", "--", "sh", "-c", script]);
     expect(code, err).toBe(0);
     expect(await home.daemonPid()).toBeDefined();
-    expect(processesWith(`Response("${name}")`)).not.toEqual([]);
+    await eventually("it serves", () => processesWith(`Response("${name}")`).length > 0);
     expect((await home.run(["launch", "--stop", id])).out).toBe(`Stopped ${id}\n`);
   });
 });

@@ -2,7 +2,7 @@
 
 import { expect, test } from "bun:test";
 import { reap } from "../../src/daemon/reaper.ts";
-import { prune } from "../../src/domain/activity.ts";
+import { prune } from "../../src/daemon/retention.ts";
 import { framesOf, taking } from "../reading.ts";
 import { makeSide, type Side } from "../scenario.ts";
 import { makeWorld, startOfTime } from "../world.ts";
