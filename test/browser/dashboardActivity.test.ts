@@ -1,19 +1,17 @@
 // The page of activity: all that has happened, back to the first entry, and what happens as it happens.
 
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
-import type { Browser, Page } from "playwright-core";
-import { eventually, Home } from "../home.ts";
-import { isInstalled, launch } from "./chromium.ts";
-import { expectNoComplaints, openWindow, says, type Window } from "./window.ts";
+import { beforeAll, describe, expect, test } from "bun:test";
+import type { Page } from "playwright-core";
+import { eventually } from "../home.ts";
+import { isInstalled } from "./chromium.ts";
+import { setUp } from "./fixture.ts";
+import { says } from "./window.ts";
+
+const { home, open, show } = setUp();
 
 describe.skipIf(!isInstalled)("the page of activity", () => {
-  let browser: Browser;
-  let home: Home;
-  let view: Window;
   let page: Page;
   beforeAll(async () => {
-    browser = await launch();
-    home = new Home();
     for (let batch = 0; batch < 8; batch++) {
       const env = { PORT_DADDY_AGENT: batch % 2 === 0 ? "even" : "odd" };
       const ids = Array.from({ length: 100 }, (_, n) => `batch${batch}:n${n}`);
@@ -21,19 +19,6 @@ describe.skipIf(!isInstalled)("the page of activity", () => {
       await home.json(["release", `batch${batch}:*`], { env });
     }
   });
-  afterAll(async () => {
-    await browser.close();
-    await home[Symbol.asyncDispose]();
-  });
-  afterEach(async () => {
-    expectNoComplaints(view);
-    await view[Symbol.asyncDispose]();
-  });
-
-  async function open(hash: string): Promise<void> {
-    view = await openWindow(browser, home, hash);
-    page = view.page;
-  }
 
   const lines = () => page.getByRole("list", { name: "Activity" }).locator("li");
   /** What is listed, newest first: nothing here happens twice in the same words. */
@@ -74,7 +59,7 @@ describe.skipIf(!isInstalled)("the page of activity", () => {
     ["of a pattern of targets", "target=batch*:n7", "&targetId=batch*:n7"],
     ["of one target", "target=batch0:n99", "&targetId=batch0:n99"],
   ])("goes back to the first entry %s, each once and in order", async (_, hash, query) => {
-    await open(`#/activity?${hash}`);
+    page = await show(`#/activity?${hash}`);
     const wanted = await logged(query);
     if (query === "") expect(wanted.length).toBeGreaterThan(1_500);
     const all = await loadAll();
@@ -87,7 +72,7 @@ describe.skipIf(!isInstalled)("the page of activity", () => {
   });
 
   test("shows what happens as it happens, where it matches, and keeps the filters in its URL", async () => {
-    await open("#/activity");
+    page = await show("#/activity");
     await page.getByLabel("Action", { exact: true }).selectOption("lock_acquire");
     await page.getByLabel("Target or pattern").fill("live:*");
     await page.getByLabel("Actor").fill("ada");
@@ -104,7 +89,7 @@ describe.skipIf(!isInstalled)("the page of activity", () => {
     expect(Object.fromEntries(new URLSearchParams(hash.split("?")[1]))).toEqual({
       ...{ action: "lock_acquire", target: "live:*", actor: "ada", q: "fence" },
     });
-    await using other = await openWindow(browser, home, hash);
+    await using other = await open(hash);
     const inOther = other.page.getByRole("list", { name: "Activity" }).locator("li");
     await says(inOther, "locked live:lock for ada");
     expect(await inOther.count()).toBe(1);

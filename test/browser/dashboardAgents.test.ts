@@ -1,36 +1,14 @@
 // The page of agents: who is there, when each was heard from, what it holds of what it may, and how it is let go.
 
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import type { Browser } from "playwright-core";
-import { eventually, Home } from "../home.ts";
-import { isInstalled, launch } from "./chromium.ts";
-import {
-  cellOf,
-  expectNoComplaints,
-  factOf,
-  noticeOf,
-  openWindow,
-  rowOf,
-  type Window,
-} from "./window.ts";
+import { describe, expect, test } from "bun:test";
+import { eventually } from "../home.ts";
+import { isInstalled } from "./chromium.ts";
+import { setUp } from "./fixture.ts";
+import { cellOf, expectNoComplaints, factOf, noticeOf, rowOf } from "./window.ts";
+
+const { home, open } = setUp();
 
 describe.skipIf(!isInstalled)("the page of agents", () => {
-  let home: Home;
-  let browser: Browser;
-  beforeAll(async () => {
-    home = new Home();
-    await home.json(["start"]);
-    browser = await launch();
-  });
-  afterAll(async () => {
-    await browser.close();
-    await home[Symbol.asyncDispose]();
-  });
-
-  async function open(query = ""): Promise<Window> {
-    return openWindow(browser, home, `#/agents${query}`);
-  }
-
   /** Registers an agent with claims and locks of its own. */
   async function register(id: string, holds: { services: string[]; locks: string[] }) {
     await home.json(["agent", "register", id, "--max-services", "3", "--max-locks", "2"]);
@@ -45,7 +23,7 @@ describe.skipIf(!isInstalled)("the page of agents", () => {
       .map(({ id }: any) => id);
 
   test("with nothing on it teaches a command, and shows an agent as soon as it runs", async () => {
-    await using window = await open();
+    await using window = await open("#/agents");
     const { page } = window;
     await page.getByText("port-daddy agent run builder -- npm run dev", { exact: true }).waitFor();
     const said = ["--type", "claude", "--name", "The first"];
@@ -58,7 +36,7 @@ describe.skipIf(!isInstalled)("the page of agents", () => {
   });
 
   test("shows what an agent holds against what it may, as that changes", async () => {
-    await using window = await open("?open=limited");
+    await using window = await open("#/agents?open=limited");
     const { page } = window;
     await register("limited", { services: ["l:a", "l:b"], locks: ["l-lock"] });
     await cellOf(page, "limited", "Services").getByText("2 / 3").waitFor();
@@ -87,7 +65,7 @@ describe.skipIf(!isInstalled)("the page of agents", () => {
   });
 
   test("shows how long ago an agent was heard from, which grows until it is heard again", async () => {
-    await using window = await open();
+    await using window = await open("#/agents");
     const { page } = window;
     // By HTTP: the command line always names the process that an agent lives with, which is heard from by itself.
     await home.fetch("/agents/quiet", { method: "POST", body: "{}" });
@@ -103,7 +81,7 @@ describe.skipIf(!isInstalled)("the page of agents", () => {
   });
 
   test("marks an agent that has died as stale, which then holds nothing", async () => {
-    await using window = await open();
+    await using window = await open("#/agents");
     const { page } = window;
     const body = home.start(["sleep", "1000"]);
     await home.json(["agent", "register", "ghost", "--pid", String(body.pid)]);
@@ -120,7 +98,7 @@ describe.skipIf(!isInstalled)("the page of agents", () => {
   });
 
   test("unregisters an agent only after a question that says what goes with it, and nothing else", async () => {
-    await using window = await open();
+    await using window = await open("#/agents");
     const { page } = window;
     await register("leaving", { services: ["go:a", "go:b"], locks: ["go-lock"] });
     await register("staying", { services: ["stay:a"], locks: ["stay-lock"] });

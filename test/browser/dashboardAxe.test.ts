@@ -1,30 +1,21 @@
 // That those who do not see the dashboard, or not well, can use it: axe finds nothing amiss on any page.
 
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { beforeAll, describe, expect, test } from "bun:test";
 import * as axe from "axe-core";
-import type { Browser, BrowserContextOptions, Page } from "playwright-core";
+import type { BrowserContextOptions, Page } from "playwright-core";
 import { pages } from "../../dashboard/route.ts";
-import { eventually, Home } from "../home.ts";
-import { isInstalled, launch } from "./chromium.ts";
-import { expectNoComplaints, made, openWindow, waitMs } from "./window.ts";
+import { eventually } from "../home.ts";
+import { isInstalled } from "./chromium.ts";
+import { setUp } from "./fixture.ts";
+import { expectNoComplaints, made, waitMs } from "./window.ts";
 
 /** A dozen pages take axe ten seconds on a quiet machine. */
 const longMs = 90_000;
 
-describe.skipIf(!isInstalled)("axe finds nothing amiss", () => {
-  let browser: Browser;
-  let home: Home;
-  let hashes: string[];
+const { home, open } = setUp();
 
-  beforeAll(async () => {
-    browser = await launch();
-    home = new Home();
-    await home.json(["start"]);
-  });
-  afterAll(async () => {
-    await browser.close();
-    await home[Symbol.asyncDispose]();
-  });
+describe.skipIf(!isInstalled)("axe finds nothing amiss", () => {
+  let hashes: string[];
 
   const looks: [name: string, options: BrowserContextOptions][] = [
     ["in the light theme", { colorScheme: "light" }],
@@ -56,7 +47,7 @@ describe.skipIf(!isInstalled)("axe finds nothing amiss", () => {
   }
 
   async function checkAll(options: BrowserContextOptions, hashes: readonly string[]) {
-    await using view = await openWindow(browser, home, "", options);
+    await using view = await open("", options);
     const { page } = view;
     page.setDefaultTimeout(waitMs);
     const found: string[] = [];
@@ -132,7 +123,7 @@ describe.skipIf(!isInstalled)("axe finds nothing amiss", () => {
     test.each(looks)(
       "%s, with a question, a form and the keys in front of the page",
       async (_, options) => {
-        await using view = await openWindow(browser, home, "", options);
+        await using view = await open("", options);
         const { page } = view;
         page.setDefaultTimeout(waitMs);
         for (const [hash, button] of [
@@ -156,7 +147,7 @@ describe.skipIf(!isInstalled)("axe finds nothing amiss", () => {
     test.each(looks)(
       "%s, in the tables of the pictures and in open entries",
       async (_, options) => {
-        await using view = await openWindow(browser, home, "", options);
+        await using view = await open("", options);
         const { page } = view;
         page.setDefaultTimeout(waitMs);
         for (const table of await page.getByRole("button", { name: "Table", exact: true }).all())
@@ -179,7 +170,7 @@ describe.skipIf(!isInstalled)("axe finds nothing amiss", () => {
         await using windows = new AsyncDisposableStack();
         const opened = [];
         for (const [, options] of looks)
-          opened.push(windows.use(await openWindow(browser, home, "#/services", options)));
+          opened.push(windows.use(await open("#/services", options)));
         await home.json(["stop"]);
         for (const { page } of opened) {
           await page.getByRole("alert").filter({ hasText: "The daemon is away." }).waitFor();

@@ -1,32 +1,24 @@
 // The dashboard without a mouse: each key does what the help says, and none of them while somebody types or means the
 // browser.
 
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
-import type { Browser, Page } from "playwright-core";
+import { beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import type { Page } from "playwright-core";
 import { pages } from "../../dashboard/route.ts";
-import { eventually, Home, serverOn } from "../home.ts";
-import { isInstalled, launch } from "./chromium.ts";
-import { factOf, focusOf, noticeOf, openWindow, rowOf, type Window } from "./window.ts";
+import { eventually, serverOn } from "../home.ts";
+import { isInstalled } from "./chromium.ts";
+import { setUp } from "./fixture.ts";
+import { factOf, focusOf, noticeOf, rowOf, type Window } from "./window.ts";
+
+const { home, open } = setUp();
 
 describe.skipIf(!isInstalled)("with the keyboard alone", () => {
-  let home: Home;
-  let browser: Browser;
   let window: Window;
   let page: Page;
-  beforeAll(async () => {
-    home = new Home();
-    await home.json(["start"]);
-    await home.run(["claim", "keys:a", "keys:b", "keys:c", "keys:d"]);
-    browser = await launch();
-  });
-  afterAll(async () => {
-    await browser.close();
-    await home[Symbol.asyncDispose]();
-  });
+  beforeAll(() => home.run(["claim", "keys:a", "keys:b", "keys:c", "keys:d"]));
   beforeEach(async () => {
     const permissions = ["clipboard-read", "clipboard-write"];
     await window?.[Symbol.asyncDispose]();
-    window = await openWindow(browser, home, "", { permissions });
+    window = await open("", { permissions });
     page = window.page;
   });
 
@@ -38,7 +30,7 @@ describe.skipIf(!isInstalled)("with the keyboard alone", () => {
   const isFocused = (name: string) =>
     eventually(`${name} has the focus`, async () => (await focusOf(page)) === name);
   const dialog = () => page.getByRole("dialog");
-  const open = (name: string) => rowOf(page, name).getByRole("button", { expanded: true });
+  const opened = (name: string) => rowOf(page, name).getByRole("button", { expanded: true });
 
   /** Goes to a page by its number, and to its first row. */
   async function firstRowOf(name: (typeof pages)[number], row: string): Promise<void> {
@@ -120,21 +112,21 @@ describe.skipIf(!isInstalled)("with the keyboard alone", () => {
     await press("k", "k");
     await isFocused("button: keys:b");
     await press("Enter");
-    await open("keys:b").waitFor();
+    await opened("keys:b").waitFor();
     await isFocused("button: keys:b");
     await press("Enter");
-    await open("keys:b").waitFor({ state: "detached" });
+    await opened("keys:b").waitFor({ state: "detached" });
     await press("Enter");
-    await open("keys:b").waitFor();
+    await opened("keys:b").waitFor();
     await press("Escape");
-    await open("keys:b").waitFor({ state: "detached" });
+    await opened("keys:b").waitFor({ state: "detached" });
     await isFocused("button: keys:b");
   });
 
   test("j goes on with the next row also from what is opened below one", async () => {
     await firstRowOf("services", "keys:a");
     await press("j", "Enter");
-    await open("keys:b").waitFor();
+    await opened("keys:b").waitFor();
     await press("Tab", "Tab", "Tab");
     await isFocused("button: Check");
     await press("j");

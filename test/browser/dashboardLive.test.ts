@@ -1,43 +1,35 @@
 // How the dashboard lives by its one stream: a daemon that stops or dies and comes back, a page that nobody looks at,
 // and a page on which nothing happens.
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
-import type { Browser, Page } from "playwright-core";
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import type { Page } from "playwright-core";
 import { pages } from "../../dashboard/route.ts";
-import { eventually, Home } from "../home.ts";
-import { isInstalled, launch } from "./chromium.ts";
-import { expectNoComplaints, openWindow, overhear, rowOf, type Window } from "./window.ts";
+import { eventually } from "../home.ts";
+import { isInstalled } from "./chromium.ts";
+import { setUp } from "./fixture.ts";
+import { expectNoComplaints, overhear, rowOf, type Window } from "./window.ts";
 
 /** Longer than the browser waits before it tries a lost stream again, on a machine that is busy. */
 const isBackWithinMs = 20_000;
 
+const settings: Record<string, string> = { PORT_DADDY_WEBHOOK_ALLOW: "127.0.0.1" };
+const { home, open } = setUp(settings);
+// The same after a restart.
+settings["PORT_DADDY_PORT"] = String(home.range.end);
+
 describe.skipIf(!isInstalled)("the dashboard", () => {
-  const settings: Record<string, string> = { PORT_DADDY_WEBHOOK_ALLOW: "127.0.0.1" };
-  let home: Home;
-  let browser: Browser;
   let view: Window;
   let page: Page;
   let told: { event: string; data: string }[];
 
-  beforeAll(async () => {
-    home = new Home(settings);
-    // The same after a restart.
-    settings["PORT_DADDY_PORT"] = String(home.range.end);
-    await home.json(["start"]);
-    await home.run(["claim", "before:stop"]);
-    browser = await launch();
-  });
-  afterAll(async () => {
-    await browser.close();
-    await home[Symbol.asyncDispose]();
-  });
+  beforeAll(() => home.run(["claim", "before:stop"]));
   // One that failed may have left it stopped.
   beforeEach(() => home.json(["start"]));
   afterEach(() => view[Symbol.asyncDispose]());
 
   /** Opens a page whose streams are overheard from their beginning, and marks it: a reload would wipe the mark off. */
-  async function open(hash: string): Promise<void> {
-    view = await openWindow(browser, home, hash);
+  async function overhearFromStart(hash: string): Promise<void> {
+    view = await open(hash);
     page = view.page;
     page.setDefaultTimeout(isBackWithinMs);
     told = await overhear(page);
@@ -57,7 +49,7 @@ describe.skipIf(!isInstalled)("the dashboard", () => {
   }
 
   test("opens one stream, and keeps it from page to page", async () => {
-    view = await openWindow(browser, home);
+    view = await open();
     page = view.page;
     for (const name of pages) {
       await page.getByRole("navigation").getByRole("link", { name }).click();
@@ -75,7 +67,7 @@ describe.skipIf(!isInstalled)("the dashboard", () => {
     "shows what it last knew while the daemon %s, and goes on by itself",
     async (how, end) => {
       const meanwhile = `while:${how.replace("was ", "")}`;
-      await open("#/services");
+      await overhearFromStart("#/services");
       /** How what is shown looks, whatever it is that dims it. */
       const look = () =>
         page.locator("main table").evaluate((shown) => {
@@ -122,7 +114,7 @@ describe.skipIf(!isInstalled)("the dashboard", () => {
   );
 
   test("tells on every page that the daemon is away, and what to do", async () => {
-    await open("");
+    await overhearFromStart("");
     await home.json(["stop"]);
     for (const name of pages) {
       await page.getByRole("navigation").getByRole("link", { name }).click();
@@ -140,7 +132,7 @@ describe.skipIf(!isInstalled)("the dashboard", () => {
   });
 
   test("closes its stream while it is hidden, and goes on where it was when it is seen again", async () => {
-    await open("#/services");
+    await overhearFromStart("#/services");
     const see = (state: "hidden" | "visible") =>
       page.evaluate((state) => {
         Object.defineProperty(document, "visibilityState", { value: state, configurable: true });
@@ -181,7 +173,7 @@ describe.skipIf(!isInstalled)("the dashboard", () => {
     ] as const;
     const windows = await Promise.all(
       quiet[0].map(async (hash, at) => {
-        const window = others.use(await openWindow(browser, home, hash));
+        const window = others.use(await open(hash));
         await window.page.clock.install();
         window.requests.length = 0;
         await window.page.reload();

@@ -1,36 +1,13 @@
 // The page of locks: who has each, who waits, and that nobody loses one without a question that names the holder.
 
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import type { Browser, Page } from "playwright-core";
-import { eventually, Home, isGone } from "../home.ts";
-import { isInstalled, launch } from "./chromium.ts";
-import {
-  cellOf,
-  expectNoComplaints,
-  factOf,
-  noticeOf,
-  openWindow,
-  rowOf,
-  type Window,
-} from "./window.ts";
+import { describe, expect, test } from "bun:test";
+import type { Page } from "playwright-core";
+import { eventually, isGone } from "../home.ts";
+import { isInstalled } from "./chromium.ts";
+import { setUp } from "./fixture.ts";
+import { cellOf, expectNoComplaints, factOf, noticeOf, rowOf } from "./window.ts";
 
-let home: Home;
-let browser: Browser;
-beforeAll(async () => {
-  if (!isInstalled) return;
-  home = new Home();
-  await home.json(["start"]);
-  browser = await launch();
-});
-afterAll(async () => {
-  if (!isInstalled) return;
-  await browser.close();
-  await home[Symbol.asyncDispose]();
-});
-
-async function open(hash: string): Promise<Window> {
-  return openWindow(browser, home, hash);
-}
+const { home, open } = setUp();
 
 const dialogOf = (page: Page) => page.getByRole("dialog");
 

@@ -1,35 +1,17 @@
 // The page of messages: what `sub` and `pub` see and do beside it.
 
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
-import type { Browser, Page } from "playwright-core";
-import { eventually, Home } from "../home.ts";
+import { describe, expect, test } from "bun:test";
+import type { Page } from "playwright-core";
+import { eventually } from "../home.ts";
 import { linesOf } from "../reading.ts";
-import { isInstalled, launch } from "./chromium.ts";
-import { expectNoComplaints, openWindow, rowOf, says, type Window } from "./window.ts";
+import { isInstalled } from "./chromium.ts";
+import { setUp } from "./fixture.ts";
+import { rowOf, says } from "./window.ts";
+
+const { home, show } = setUp();
 
 describe.skipIf(!isInstalled)("the page of messages", () => {
-  let browser: Browser;
-  let home: Home;
-  let view: Window;
   let page: Page;
-  beforeAll(async () => {
-    browser = await launch();
-    home = new Home();
-    await home.json(["start"]);
-  });
-  afterAll(async () => {
-    await browser.close();
-    await home[Symbol.asyncDispose]();
-  });
-  afterEach(async () => {
-    expectNoComplaints(view);
-    await view[Symbol.asyncDispose]();
-  });
-
-  async function open(hash: string): Promise<void> {
-    view = await openWindow(browser, home, hash);
-    page = view.page;
-  }
 
   const cell = (channel: string, head: string) =>
     rowOf(page, channel).locator(`[data-head="${head}"]`);
@@ -37,13 +19,13 @@ describe.skipIf(!isInstalled)("the page of messages", () => {
     page.getByRole("list", { name: `Messages of ${channel}` }).locator("details");
 
   test("says what is not there yet, with the command that makes it so", async () => {
-    await open("#/messages");
+    page = await show("#/messages");
     await says(page.locator(".empty"), "No messages yet");
     await says(page.locator(".empty code"), `port-daddy pub build:done '{"ok":true}'`);
   });
 
   test("counts a channel's messages and its subscribers as they come and go", async () => {
-    await open("#/messages");
+    page = await show("#/messages");
     await home.run(["pub", "counted", "one"]);
     await says(cell("counted", "Messages"), /^1$/);
     await says(cell("counted", "Subscribers"), /^–$/);
@@ -62,7 +44,7 @@ describe.skipIf(!isInstalled)("the page of messages", () => {
 
   test("shows an open channel's messages as they come, newest first, each folded until it is asked for", async () => {
     await home.run(["pub", "news", '{"before":1}']);
-    await open("#/messages?open=news");
+    page = await show("#/messages?open=news");
     await says(listed("news"), '{"before":1}');
     await home.run(["pub", "news", '{"after":[2,{"deep":true}]}', "--sender", "ada"]);
     await home.run(["pub", "other", "elsewhere"]);
@@ -90,7 +72,7 @@ describe.skipIf(!isInstalled)("the page of messages", () => {
     const publish = () => home.json(["pub", channel, JSON.stringify(payload)]);
     if (isBefore) await publish();
     else await home.run(["pub", channel, "first"]);
-    await open(`#/messages?open=${channel}`);
+    page = await show(`#/messages?open=${channel}`);
     if (!isBefore) await says(listed(channel), "first");
     if (!isBefore) await publish();
     await says(listed(channel).first(), "word 0");
@@ -107,7 +89,7 @@ describe.skipIf(!isInstalled)("the page of messages", () => {
   ])("publishes %s to a subscriber that waits", async (_, text, payload) => {
     const subscriber = home.spawn(["sub", "from:page", "--envelope"]);
     const lines = linesOf(subscriber.stdout);
-    await open("#/messages");
+    page = await show("#/messages");
     await says(cell("from:page", "Subscribers"), /^1$/);
     await page.getByRole("button", { name: "Publish", exact: true }).click();
     const dialog = page.getByRole("dialog", { name: "Publish a message" });
@@ -122,7 +104,7 @@ describe.skipIf(!isInstalled)("the page of messages", () => {
   });
 
   test("says why a message was not published, and keeps what was written", async () => {
-    await open("#/messages");
+    page = await show("#/messages");
     await page.getByRole("button", { name: "Publish", exact: true }).click();
     const dialog = page.getByRole("dialog");
     await dialog.getByLabel("Channel").fill("no channel");
@@ -134,7 +116,7 @@ describe.skipIf(!isInstalled)("the page of messages", () => {
 
   test("clears a channel only when that was confirmed", async () => {
     for (const text of ["one", "two"]) await home.run(["pub", "old", text]);
-    await open("#/messages?open=old");
+    page = await show("#/messages?open=old");
     await says(listed("old"), "two");
     const ask = () => page.getByRole("button", { name: "Clear old" }).click();
     const dialog = page.getByRole("dialog", { name: "Clear the channel old?" });
@@ -153,7 +135,7 @@ describe.skipIf(!isInstalled)("the page of messages", () => {
   test("clears what is shown of a channel that somebody waits for, and goes on with what comes", async () => {
     const subscriber = home.spawn(["sub", "kept"]);
     await home.run(["pub", "kept", "before"]);
-    await open("#/messages?open=kept");
+    page = await show("#/messages?open=kept");
     await says(listed("kept"), "before");
     await page.getByRole("button", { name: "Clear kept" }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Clear" }).click();

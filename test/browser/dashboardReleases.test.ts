@@ -1,24 +1,17 @@
 // Releasing on the page of services: done at once and without a question, because it can be taken back as it was.
 
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import type { Browser } from "playwright-core";
-import { eventually, Home, serverOn } from "../home.ts";
-import { isInstalled, launch } from "./chromium.ts";
-import { factOf, noticeOf, openWindow, rowOf, type Window } from "./window.ts";
+import { beforeAll, describe, expect, test } from "bun:test";
+import { eventually, serverOn } from "../home.ts";
+import { isInstalled } from "./chromium.ts";
+import { setUp } from "./fixture.ts";
+import { factOf, noticeOf, rowOf, type Window } from "./window.ts";
+
+const { home, open } = setUp();
 
 describe.skipIf(!isInstalled)("a release on the page", () => {
-  let home: Home;
-  let browser: Browser;
   let window: Window;
   beforeAll(async () => {
-    home = new Home();
-    await home.json(["start"]);
-    browser = await launch();
-    window = await openWindow(browser, home, "#/services");
-  });
-  afterAll(async () => {
-    await browser.close();
-    await home[Symbol.asyncDispose]();
+    window = await open("#/services");
   });
 
   async function claim(id: string, ...flags: string[]): Promise<number> {

@@ -1,13 +1,13 @@
 // What the dashboard does with texts that mean ill, with scripts that are not its own, and in frames.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import type { Browser, Locator, Page } from "playwright-core";
-import { eventually, Home } from "../home.ts";
-import { isInstalled, launch } from "./chromium.ts";
-import { expectNoComplaints, made, openWindow, waitMs } from "./window.ts";
+import type { Locator, Page } from "playwright-core";
+import { eventually } from "../home.ts";
+import { isInstalled } from "./chromium.ts";
+import { setUp } from "./fixture.ts";
+import { expectNoComplaints, made, waitMs } from "./window.ts";
 
-let browser: Browser;
-let home: Home;
+const { home, open, newContext } = setUp({ PORT_DADDY_WEBHOOK_ALLOW: "127.0.0.1" });
 
 describe.skipIf(!isInstalled)("texts that mean ill", () => {
   const image = "<img src=x onerror=window.__pwned=1>";
@@ -21,9 +21,6 @@ describe.skipIf(!isInstalled)("texts that mean ill", () => {
   let webhook: { id: string; url: string };
 
   beforeAll(async () => {
-    browser = await launch();
-    home = new Home({ PORT_DADDY_WEBHOOK_ALLOW: "127.0.0.1" });
-    await home.json(["start"]);
     receiver = Bun.serve({
       hostname: "127.0.0.1",
       port: 0,
@@ -63,11 +60,7 @@ describe.skipIf(!isInstalled)("texts that mean ill", () => {
     home.start([process.execPath, "-e", serve, image, script], { cwd: home.makeDirectory(image) });
     await eventually("it is seen", async () => (await home.service("ill"))?.listener?.command);
   });
-  afterAll(async () => {
-    await browser.close();
-    await receiver.stop(true);
-    await home[Symbol.asyncDispose]();
-  });
+  afterAll(() => receiver.stop(true));
 
   /** Elements and attributes that the page never makes by itself. */
   const foreign = () => {
@@ -108,7 +101,7 @@ describe.skipIf(!isInstalled)("texts that mean ill", () => {
   ];
 
   test.each(views)("are shown as the texts they are at %s", async (hash, texts) => {
-    await using view = await openWindow(browser, home, hash.replace("WEBHOOK", webhook.id));
+    await using view = await open(hash.replace("WEBHOOK", webhook.id));
     const { page } = view;
     page.setDefaultTimeout(waitMs);
     if (hash.includes("WEBHOOK")) await page.getByRole("table", { name: "Deliveries" }).waitFor();
@@ -123,7 +116,7 @@ describe.skipIf(!isInstalled)("texts that mean ill", () => {
   });
 
   test("are texts in the pictures, and in what a pointer is told there", async () => {
-    await using view = await openWindow(browser, home);
+    await using view = await open();
     const { page } = view;
     page.setDefaultTimeout(waitMs);
     await page.locator(".holdings svg text", { hasText: "<img" }).first().waitFor();
@@ -141,7 +134,7 @@ describe.skipIf(!isInstalled)("texts that mean ill", () => {
   });
 
   test("are texts in questions and in what is said after them", async () => {
-    await using view = await openWindow(browser, home, "#/locks");
+    await using view = await open("#/locks");
     const { page } = view;
     page.setDefaultTimeout(waitMs);
     const dialog = page.getByRole("dialog");
@@ -171,7 +164,7 @@ describe.skipIf(!isInstalled)("texts that mean ill", () => {
       body: JSON.stringify({ url: link }),
     });
     expect(refused.status).toBe(400);
-    await using view = await openWindow(browser, home, "#/services?open=ill");
+    await using view = await open("#/services?open=ill");
     const { page } = view;
     page.setDefaultTimeout(waitMs);
     const line = (environment: string): Locator =>
@@ -193,21 +186,12 @@ function watchPolicy(): void {
 }
 
 describe.skipIf(!isInstalled)("the policy of the page", () => {
-  beforeAll(async () => {
-    browser = await launch();
-    home = new Home();
-    await home.json(["start"]);
-    await home.run(["claim", "precious"]);
-  });
-  afterAll(async () => {
-    await browser.close();
-    await home[Symbol.asyncDispose]();
-  });
+  beforeAll(() => home.run(["claim", "precious"]));
 
   const origin = async () => `http://localhost:${(await home.json(["version"])).daemon.port}`;
 
   test("refuses a script that stands in the page itself, which runs all the same", async () => {
-    await using view = await openWindow(browser, home);
+    await using view = await open();
     const { page } = view;
     await page.route("**/", async (route) => {
       const response = await route.fetch();
@@ -274,7 +258,7 @@ describe.skipIf(!isInstalled)("the policy of the page", () => {
       port: 0,
       fetch: () => new Response(String(++asked)),
     });
-    await using view = await openWindow(browser, home);
+    await using view = await open();
     const { page } = view;
     await page.evaluate(watchPolicy);
     await page.evaluate(attempt, elsewhere.url.origin).catch(() => {});
@@ -286,7 +270,7 @@ describe.skipIf(!isInstalled)("the policy of the page", () => {
   });
 
   test("lets no page show it in a frame, not even one of its own origin", async () => {
-    await using context = await browser.newContext();
+    await using context = await newContext();
     const page = await context.newPage();
     const at = await origin();
     // An answer of the API has no policy of its own.

@@ -1,10 +1,11 @@
 // The page of services: what the command line does appears there by itself, and what is done there can be taken back.
 
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import type { Browser, Page } from "playwright-core";
+import { describe, expect, test } from "bun:test";
+import type { Page } from "playwright-core";
 import { eventually, Home, serverOn } from "../home.ts";
-import { isInstalled, launch } from "./chromium.ts";
-import { expectNoComplaints, factOf, noticeOf, openWindow, rowOf, type Window } from "./window.ts";
+import { isInstalled } from "./chromium.ts";
+import { setUp } from "./fixture.ts";
+import { expectNoComplaints, factOf, noticeOf, rowOf, type Window } from "./window.ts";
 
 /** A server that answers `ok` under /fine and is ill elsewhere. */
 function illServerOn(port: number): string[] {
@@ -18,23 +19,9 @@ function identities(page: Page): Promise<string[]> {
   return page.getByRole("table", { name: "Services" }).getByRole("rowheader").allInnerTexts();
 }
 
+const { home, open } = setUp();
+
 describe.skipIf(!isInstalled)("the page of services", () => {
-  let home: Home;
-  let browser: Browser;
-  beforeAll(async () => {
-    home = new Home();
-    await home.json(["start"]);
-    browser = await launch();
-  });
-  afterAll(async () => {
-    await browser.close();
-    await home[Symbol.asyncDispose]();
-  });
-
-  async function open(query = ""): Promise<Window> {
-    return openWindow(browser, home, `#/services${query}`);
-  }
-
   const claim = async (id: string, ...flags: string[]): Promise<number> =>
     (await home.json(["claim", id, ...flags])).port;
 
@@ -49,7 +36,7 @@ describe.skipIf(!isInstalled)("the page of services", () => {
     await using empty = new Home();
     await empty.json(["start"]);
     const permissions = ["clipboard-read", "clipboard-write"];
-    await using window = await openWindow(browser, empty, "#/services", { permissions });
+    await using window = await open("#/services", { permissions }, empty);
     const { page } = window;
     await page.getByText("No port is claimed yet.").waitFor();
     expect(await page.getByRole("table").count()).toBe(0);
@@ -69,7 +56,7 @@ describe.skipIf(!isInstalled)("the page of services", () => {
   });
 
   test("shows a server that starts, with its command, and that it has stopped", async () => {
-    await using window = await open();
+    await using window = await open("#/services");
     const port = await claim("served:api");
     const row = rowOf(window.page, "served:api");
     await row.getByText("assigned").waitFor();
@@ -84,7 +71,7 @@ describe.skipIf(!isInstalled)("the page of services", () => {
   });
 
   test("calls a stranger one, and does not call the claim running for it", async () => {
-    await using window = await open();
+    await using window = await open("#/services");
     const { page } = window;
     const app = home.makeDirectory("taken/app");
     const { port } = await home.json(["claim", "taken:api"], { cwd: app });
@@ -103,7 +90,7 @@ describe.skipIf(!isInstalled)("the page of services", () => {
   });
 
   test("is narrowed by words, by a pattern and by status, and says how much is left out", async () => {
-    await using window = await open("?q=sift");
+    await using window = await open("#/services?q=sift");
     const { page } = window;
     const port = await claim("sift:api:main", "--agent", "Sieve-1");
     await home.run(["claim", "sift:web", "sift:api", "sift2:api"]);
@@ -150,7 +137,7 @@ describe.skipIf(!isInstalled)("the page of services", () => {
   }, 60_000);
 
   test("checks a service's health when asked to, and says why it is not healthy", async () => {
-    await using window = await open("?open=ill:api");
+    await using window = await open("#/services?open=ill:api");
     const { page } = window;
     const port = await claim("ill:api", "--health", "/fine");
     const health = factOf(page, "Health");
@@ -170,7 +157,7 @@ describe.skipIf(!isInstalled)("the page of services", () => {
   }, 60_000);
 
   test("opens the service itself in a window that knows nothing of this one", async () => {
-    await using window = await open("?open=linked:web");
+    await using window = await open("#/services?open=linked:web");
     const { page } = window;
     const port = await claim("linked:web");
     await home.run(["url", "linked:web", "-e", "tunnel", "--set", "https://linked.example.com/a"]);
@@ -200,8 +187,8 @@ describe.skipIf(!isInstalled)("the page of services", () => {
   });
 
   test("shows the same in two windows, whichever of them something is done in", async () => {
-    await using one = await open();
-    await using other = await open("?open=both:api");
+    await using one = await open("#/services");
+    await using other = await open("#/services?open=both:api");
     await claim("both:api");
     for (const { page } of [one, other]) await rowOf(page, "both:api").waitFor();
     await one.page.getByRole("button", { name: "Release both:api" }).click();

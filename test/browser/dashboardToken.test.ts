@@ -1,32 +1,22 @@
 // What the dashboard of a daemon with a token shows to browsers that were let in, and to those that were not.
 
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import type { Browser } from "playwright-core";
+import { beforeAll, describe, expect, test } from "bun:test";
 import { pages } from "../../dashboard/route.ts";
-import { Home } from "../home.ts";
-import { isInstalled, launch } from "./chromium.ts";
+import { isInstalled } from "./chromium.ts";
+import { setUp } from "./fixture.ts";
 import { overhear, waitMs } from "./window.ts";
 
+const { home, newContext } = setUp({ PORT_DADDY_TOKEN: "the-token-of-this-test-4711" });
+
 describe.skipIf(!isInstalled)("where a token is set", () => {
-  let browser: Browser;
-  let home: Home;
-  beforeAll(async () => {
-    browser = await launch();
-    home = new Home({ PORT_DADDY_TOKEN: "the-token-of-this-test-4711" });
-    await home.json(["start"]);
-    await home.run(["claim", "precious:one"]);
-  });
-  afterAll(async () => {
-    await browser.close();
-    await home[Symbol.asyncDispose]();
-  });
+  beforeAll(() => home.run(["claim", "precious:one"]));
 
   const entrance = async () => (await home.run(["dashboard", "--no-open"])).out.trim();
 
   test("the URL that the command prints lets one window in, once", async () => {
     const url = await entrance();
     expect(url).toContain("/enter?key=");
-    await using context = await browser.newContext();
+    await using context = await newContext();
     const page = await context.newPage();
     page.setDefaultTimeout(waitMs);
     await page.goto(url);
@@ -37,7 +27,7 @@ describe.skipIf(!isInstalled)("where a token is set", () => {
     await home.run(["claim", "precious:two"]);
     await page.getByRole("button", { name: "precious:two", exact: true }).waitFor();
 
-    await using other = await browser.newContext();
+    await using other = await newContext();
     const late = await other.newPage();
     expect((await late.goto(url))!.status()).toBe(401);
     expect(await other.cookies()).toEqual([]);
@@ -45,7 +35,7 @@ describe.skipIf(!isInstalled)("where a token is set", () => {
 
   test("a window without a session says what to do, knows nothing, and lives as soon as it is let in", async () => {
     const url = await entrance();
-    await using context = await browser.newContext();
+    await using context = await newContext();
     const page = await context.newPage();
     page.setDefaultTimeout(waitMs);
     const told = await overhear(page);
@@ -78,7 +68,7 @@ describe.skipIf(!isInstalled)("where a token is set", () => {
   });
 
   test("a session that the daemon forgot when it was restarted is asked for again", async () => {
-    await using context = await browser.newContext();
+    await using context = await newContext();
     const page = await context.newPage();
     page.setDefaultTimeout(waitMs);
     await page.goto(await entrance());

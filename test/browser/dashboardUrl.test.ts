@@ -1,29 +1,14 @@
 // What is looked at is in the URL; how it looks is the reader's choice: themes, motion, and a narrow screen.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import type { Browser, BrowserContextOptions, Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import { pages } from "../../dashboard/route.ts";
 import { eventually, Home } from "../home.ts";
-import { isInstalled, launch } from "./chromium.ts";
-import { expectNoComplaints, factOf, openWindow, rowOf, type Window } from "./window.ts";
+import { isInstalled } from "./chromium.ts";
+import { setUp } from "./fixture.ts";
+import { expectNoComplaints, factOf, rowOf } from "./window.ts";
 
-let home: Home;
-let browser: Browser;
-beforeAll(async () => {
-  if (!isInstalled) return;
-  home = new Home();
-  await home.json(["start"]);
-  browser = await launch();
-});
-afterAll(async () => {
-  if (!isInstalled) return;
-  await browser.close();
-  await home[Symbol.asyncDispose]();
-});
-
-async function open(hash: string, options?: BrowserContextOptions, at = home): Promise<Window> {
-  return openWindow(browser, at, hash, options);
-}
+const { home, open } = setUp();
 
 const isAt = (page: Page, heading: string) =>
   page.getByRole("heading", { level: 1, name: heading, exact: true }).waitFor();

@@ -1,10 +1,11 @@
 // The page of webhooks: what receivers of ours are sent, how that went, and that no secret is ever shown.
 
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
-import type { Browser, Page } from "playwright-core";
-import { eventually, Home } from "../home.ts";
-import { isInstalled, launch } from "./chromium.ts";
-import { expectNoComplaints, openWindow, overhear, rowOf, says, type Window } from "./window.ts";
+import { describe, expect, test } from "bun:test";
+import type { Page } from "playwright-core";
+import { eventually } from "../home.ts";
+import { isInstalled } from "./chromium.ts";
+import { setUp } from "./fixture.ts";
+import { overhear, rowOf, says } from "./window.ts";
 
 /** What a receiver of ours was sent, and how it answers; a webhook may go there where it is allowed. */
 function receive(answer: (before: number) => Response | Promise<Response>) {
@@ -21,29 +22,10 @@ function receive(answer: (before: number) => Response | Promise<Response>) {
   return { bodies, url: `${server.url.origin}/hook`, [Symbol.dispose]: () => server.stop(true) };
 }
 
-describe.skipIf(!isInstalled)("the page of webhooks", () => {
-  let browser: Browser;
-  let home: Home;
-  let view: Window;
-  let page: Page;
-  beforeAll(async () => {
-    browser = await launch();
-    home = new Home({ PORT_DADDY_WEBHOOK_ALLOW: "127.0.0.1" });
-    await home.json(["start"]);
-  });
-  afterAll(async () => {
-    await browser.close();
-    await home[Symbol.asyncDispose]();
-  });
-  afterEach(async () => {
-    expectNoComplaints(view);
-    await view[Symbol.asyncDispose]();
-  });
+const { home, show } = setUp({ PORT_DADDY_WEBHOOK_ALLOW: "127.0.0.1" });
 
-  async function open(hash: string): Promise<void> {
-    view = await openWindow(browser, home, hash);
-    page = view.page;
-  }
+describe.skipIf(!isInstalled)("the page of webhooks", () => {
+  let page: Page;
 
   const secret = "s3cret-of-the-page";
   const dialog = () => page.getByRole("dialog");
@@ -59,7 +41,7 @@ describe.skipIf(!isInstalled)("the page of webhooks", () => {
   test("adds one that is told what happens, edits, pauses, resumes and deletes it", async () => {
     using receiver = receive(() => new Response("ok"));
     const { url } = receiver;
-    await open("#/webhooks");
+    page = await show("#/webhooks");
     await says(page.locator(".empty"), "No webhook yet.");
     await page.getByRole("button", { name: "Add webhook" }).click();
     await dialog().getByLabel("URL").fill(url);
@@ -102,7 +84,7 @@ describe.skipIf(!isInstalled)("the page of webhooks", () => {
   });
 
   test("refuses what the daemon refuses, and says why", async () => {
-    await open("#/webhooks");
+    page = await show("#/webhooks");
     await page.getByRole("button", { name: "Add webhook" }).click();
     await dialog().getByLabel("URL").fill("http://127.0.0.2:8000/");
     await dialog().getByRole("button", { name: "Add" }).click();
@@ -116,7 +98,7 @@ describe.skipIf(!isInstalled)("the page of webhooks", () => {
       before === 0 ? new Response("ok") : new Response("out of order", { status: 500 }),
     );
     await add(receiver.url);
-    await open("#/webhooks");
+    page = await show("#/webhooks");
     await press("Test", receiver.url);
     await says(page.locator(".notice"), `The test has arrived at ${receiver.url}`);
     expect(receiver.bodies[0].event).toBe("webhook.test");
@@ -132,7 +114,7 @@ describe.skipIf(!isInstalled)("the page of webhooks", () => {
       return new Response("at last");
     });
     const id = await add(receiver.url, "--events", "message.publish");
-    await open(`#/webhooks?open=${id}`);
+    page = await show(`#/webhooks?open=${id}`);
     await says(page.locator("tr.details"), "None yet.");
     await home.run(["pub", "retried", "x"]);
     const cells = deliveries().first().locator("td");
@@ -154,7 +136,7 @@ describe.skipIf(!isInstalled)("the page of webhooks", () => {
 
   test("never shows a secret, nor gets it in any answer", async () => {
     using receiver = receive(() => new Response("ok"));
-    await open("#/webhooks");
+    page = await show("#/webhooks");
     const told = await overhear(page);
     const answers: Promise<string>[] = [];
     page.on("response", (response) => {

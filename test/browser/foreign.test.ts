@@ -1,12 +1,12 @@
 // A web page you visit can do nothing to the daemon, nor read from it: real Chromium, real pages of other origins.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import type { Browser, Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import { Home } from "../home.ts";
-import { isInstalled, launch } from "./chromium.ts";
+import { isInstalled } from "./chromium.ts";
+import { setUp } from "./fixture.ts";
 
-let home: Home;
-let browser: Browser;
+const { home, newContext } = setUp();
 let daemonPort: number;
 
 /** Serves the hostile page. */
@@ -96,17 +96,11 @@ describe.skipIf(!isInstalled)("a page of a stranger", () => {
   let page: Page;
 
   beforeAll(async () => {
-    home = new Home();
-    daemonPort = (await home.json(["start"])).port;
+    daemonPort = (await home.json(["version"])).daemon.port;
     await home.run(["claim", "precious"]);
-    browser = await launch();
-    page = await browser.newPage();
+    page = await (await newContext()).newPage();
   });
-  afterAll(async () => {
-    await browser.close();
-    await Promise.all([site.stop(true), gullible.stop(true)]);
-    await home[Symbol.asyncDispose]();
-  });
+  afterAll(() => Promise.all([site.stop(true), gullible.stop(true)]));
 
   test("would reach a daemon without a guard, so the attack is a real one", async () => {
     await page.goto(`http://evil.test:${site.port}/`);

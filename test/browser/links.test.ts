@@ -2,12 +2,12 @@
 // a name that is rebound while the page is open. And what any page may do: link to us.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import type { Browser, Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import { eventually, Home } from "../home.ts";
-import { isInstalled, launch } from "./chromium.ts";
+import { isInstalled } from "./chromium.ts";
+import { setUp } from "./fixture.ts";
 
-let home: Home;
-let browser: Browser;
+const { home, newContext } = setUp();
 let page: Page;
 let daemonPort: number;
 
@@ -80,17 +80,11 @@ async function stateOf(home: Home): Promise<string> {
 
 describe.skipIf(!isInstalled)("a page of a stranger", () => {
   beforeAll(async () => {
-    home = new Home();
-    daemonPort = (await home.json(["start"])).port;
+    daemonPort = (await home.json(["version"])).daemon.port;
     await home.run(["claim", "precious"]);
-    browser = await launch();
-    page = await browser.newPage();
+    page = await (await newContext()).newPage();
   });
-  afterAll(async () => {
-    await browser.close();
-    await site.stop(true);
-    await home[Symbol.asyncDispose]();
-  });
+  afterAll(() => site.stop(true));
 
   const origins = [
     ["of another site", "evil.test"],

@@ -1,9 +1,10 @@
 // Chromium's own EventSource, in a page of the daemon's origin, resumes by id after the daemon was away.
 
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import type { Browser, Page } from "playwright-core";
+import { beforeAll, describe, expect, test } from "bun:test";
+import type { Page } from "playwright-core";
 import { eventually, Home } from "../home.ts";
-import { isInstalled, launch } from "./chromium.ts";
+import { isInstalled } from "./chromium.ts";
+import { setUp } from "./fixture.ts";
 
 type Told = { id: number; data: any };
 type Seen = { messages: Told[]; snapshots: Told[]; gaps: number; opened: number };
@@ -38,23 +39,16 @@ async function crash(home: Home): Promise<void> {
   await home.json(["start"]);
 }
 
+const settings: Record<string, string> = {};
+const { home, newContext } = setUp(settings);
+// The same after a restart.
+settings["PORT_DADDY_PORT"] = String(home.range.end);
+
 describe.skipIf(!isInstalled)("in a browser", () => {
-  const settings: Record<string, string> = {};
-  let home: Home;
-  let browser: Browser;
   let page: Page;
 
   beforeAll(async () => {
-    home = new Home(settings);
-    // The same after a restart.
-    settings["PORT_DADDY_PORT"] = String(home.range.end);
-    await home.json(["start"]);
-    browser = await launch();
-    page = await browser.newPage();
-  });
-  afterAll(async () => {
-    await browser.close();
-    await home[Symbol.asyncDispose]();
+    page = await (await newContext()).newPage();
   });
 
   const look = () => page.evaluate(() => (globalThis as unknown as { seen: Seen }).seen);
