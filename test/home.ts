@@ -227,9 +227,13 @@ export function serverOn(port: number, hostname = "127.0.0.1"): string[] {
   return [process.execPath, "-e", `Bun.serve(${options})`];
 }
 
-/** Returns when a process has ended. */
+/** Returns when a process has ended with all its threads: until the last of them has, its sockets take connections. */
 export async function isGone(pid: number): Promise<void> {
-  await eventually(`process ${pid} ends`, () => !/\) [^ZX] /.test(proc(pid, "stat")));
+  await eventually(`process ${pid} ends`, () => {
+    const stat = proc(pid, "stat");
+    // Its state, and the twentieth field, which is how many threads are left.
+    return stat === "" || /\) [ZX] (?:\S+ ){16}[01] /.test(stat);
+  });
 }
 
 async function ended(child: Bun.Subprocess<any, "pipe", "pipe">): Promise<Result> {
