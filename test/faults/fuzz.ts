@@ -182,6 +182,7 @@ function generator(seed: number, firstPort: number, webhooks: readonly string[])
           ["npm", "run", "dev"],
           ["sh", "-c", "a\nb"],
         ]),
+      by: () => ({ pid: 1, command: "nc", cwd: null, user: null, startedAt: null }),
       restart: () => pick(["never", "always"]),
       state: () => pick(["ready", "ready", "hijacked", "restarting", "ended"]),
     };
