@@ -3,6 +3,7 @@
 import type { Freed } from "../contract/entities.ts";
 import type { ReleaseReason } from "../contract/events.ts";
 import { daemonCaller, type Caller, type World } from "../world.ts";
+import { view } from "./listeners.ts";
 import * as ports from "./ports.ts";
 import { hasDied } from "./processes.ts";
 import { select, type Row } from "./serviceRows.ts";
@@ -47,8 +48,17 @@ export function endAll(world: World, rows: Row[], reason: ReleaseReason): void {
 
 /** Ends one claim and records why. Its port stays remembered. */
 export function end(world: World, row: Row, reason: ReleaseReason, caller: Caller): void {
-  const { id, port, seenPid: pid, seenMark: mark, claimer } = row;
+  const { id, port } = row;
+  const server = serverOf(world, row);
   world.db.query("DELETE FROM services WHERE id = ?").run(id);
-  ports.markReleased(world, id, pid !== null && mark !== null ? { pid, mark, claimer } : undefined);
+  ports.markReleased(world, id, server);
   world.journal.record("service.release", id, caller.actor, { port, reason });
+}
+
+/** The server of a claim; also one that has begun to listen since the last round. */
+function serverOf(world: World, row: Row): ports.Server | undefined {
+  const { seenPid, seenMark, seenAt, claimer } = row;
+  const now = seenAt === null ? view(world, row).own : undefined;
+  const [pid, mark] = [seenPid ?? now?.process.pid, seenMark ?? now?.birthmark];
+  return typeof pid === "number" && typeof mark === "string" ? { pid, mark, claimer } : undefined;
 }

@@ -486,3 +486,22 @@ test("a release can be taken back while the server runs, until another process h
   world.machine.processes.set(4321, "boot/2");
   await play({ ...claim("a", { port: 3100 }), status: 409 });
 });
+
+test("so is one whose server has begun to listen since the last round", async () => {
+  const { play, world } = makeSide();
+  const { port } = await play({
+    method: "POST",
+    path: "/claim/shop:api",
+    body: { cwd: "/srv/app" },
+  });
+  world.machine.processes.set(4321, "first");
+  world.machine.listen(port);
+  await play({ method: "DELETE", path: "/release/shop:api" });
+  const body = { port, cwd: "/srv/app" };
+  await play({
+    method: "POST",
+    path: "/claim/shop:api",
+    body,
+    answer: { port, status: "running" },
+  });
+});
