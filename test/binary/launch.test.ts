@@ -115,6 +115,7 @@ describe("a launched command", () => {
       /warning: it listens on port (\d+), and not on (\d+)/,
     );
     expect(Number(opened)).toBe(Number(claimed) + 3);
+    await running.says(/^hint: have it read PORT/m);
     expect(running.said.err).toContain(`--port ${opened} -- ${program} ${flag} '${code}'\n`);
     await running.stop();
   });
