@@ -358,7 +358,7 @@ describe("a receiver that", () => {
     ["accepts and says nothing", ""],
     ["begins an answer and does not end its headers", "HTTP/1.1 200 OK\r\nX-A: b\r\n"],
   ])("%s has ten seconds, and is left then", async (_, beginning) => {
-    const asked = shortenLimits(300);
+    const asked = shortenLimits(1_000);
     const { base, seen } = answerWith((socket) => void socket.write(beginning));
     const { error } = await send(base);
     expect(error).toBe("it did not answer within 10 s");
@@ -370,7 +370,7 @@ describe("a receiver that", () => {
     ["begins a body and stops", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nab"],
     ["breaks its body off", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"],
   ])("%s has taken the event all the same, as it said", async (_, beginning) => {
-    shortenLimits(300);
+    shortenLimits(1_000);
     const { base } = answerWith((socket) => void socket.write(beginning));
     expect(await send(base)).toMatchObject({ httpStatus: 200, error: null });
   });
