@@ -220,8 +220,8 @@ export function ownCommand(): string[] {
   return Bun.isStandaloneExecutable ? [process.execPath] : [process.execPath, Bun.main];
 }
 
-/** What a process that was started to stay says of its start once: one line of JSON; empty where it ended without. */
-export async function firstLine(output: ReadableStream<Uint8Array>): Promise<string> {
+/** What a daemon says of itself once, when it serves or knows that it cannot: one line of JSON. */
+async function firstLine(output: ReadableStream<Uint8Array>): Promise<string> {
   const reader = output.getReader();
   const decoder = new TextDecoder();
   let text = "";

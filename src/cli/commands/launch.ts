@@ -7,8 +7,6 @@ import { shellWord } from "../../contract/shell.ts";
 import { identity } from "../../contract/values.ts";
 import * as paths from "../../system/paths.ts";
 import { command, type FlagValues } from "../command.ts";
-import { showLaunches, stopLaunches } from "../launch/listing.ts";
-import { start } from "../launch/start.ts";
 import { logFlags, showLog } from "../logs.ts";
 import { plain } from "../render.ts";
 import { refuseRemote } from "./daemon.ts";
@@ -51,6 +49,8 @@ export const launch = command({
     refuseContradiction(args, program, { json, ...given });
     const { list, stop, logs, lines, follow, detach: detached, ...wishes } = given;
     const say = { json, quiet };
+    // Loaded when it is needed: every other command would load it, too, and needs none of it.
+    const { showLaunches, stopLaunches } = await import("../launch/listing.ts");
     if (list) return showLaunches(args[0], say, context);
     if (args.length === 0)
       throw new Fault("invalid_input", "'launch' needs <id>", {
@@ -64,6 +64,7 @@ export const launch = command({
         hint: `it begins with: port-daddy launch ${args[0]} --detach`,
       });
     }
+    const { start } = await import("../launch/start.ts");
     return start(args, { ...wishes, program, ...(detached && { detached }) }, say, context);
   },
 });
