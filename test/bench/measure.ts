@@ -183,3 +183,23 @@ function ownMicros(): number {
   const { user, system } = process.cpuUsage();
   return user + system;
 }
+
+/** Our time against the ceiling's, in rounds of one each, in microseconds: at most the target. */
+export function compareTimes(
+  what: string,
+  rounds: { product: number; ceiling: number }[],
+  target: number,
+  kind: string,
+): Line {
+  const product = median(rounds.map((round) => round.product));
+  const ceiling = median(rounds.map((round) => round.ceiling));
+  return {
+    what,
+    product: micros(product),
+    ceiling: micros(ceiling),
+    ratios: [product / ceiling],
+    isMost: true,
+    target,
+    note: `medians of ${rounds.length} ${kind}`,
+  };
+}

@@ -292,7 +292,6 @@ describe("nothing is left", () => {
       async () => (await launchesOf("nohup:web"))[0]?.status === "ready",
     );
     child.kill("SIGHUP");
-    await Bun.sleep(100);
     expect(await launchesOf("nohup:web")).toMatchObject([{ status: "ready" }]);
     child.kill("SIGTERM");
     expect(await child.exited).toBe(143);

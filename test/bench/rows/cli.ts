@@ -2,7 +2,7 @@
 
 import * as path from "node:path";
 import { compile } from "../compile.ts";
-import { inTurns, median, micros, type Line, type Options } from "../measure.ts";
+import { compareTimes, inTurns, type Line, type Options } from "../measure.ts";
 import { Rig } from "../rig.ts";
 
 const pairs = 400;
@@ -47,25 +47,7 @@ export async function cli({ binary, effort }: Options): Promise<Line[]> {
   const toCurl = await inTurns(rounds, ours, curl);
   const toMinimal = await inTurns(rounds, ours, compiled);
   return [
-    compare("claim by the CLI, to curl", toCurl, 1),
-    compare("claim by the CLI, to a minimal compiled client", toMinimal, 1.25),
+    compareTimes("claim by the CLI, to curl", toCurl, 1, "pairs"),
+    compareTimes("claim by the CLI, to a minimal compiled client", toMinimal, 1.25, "pairs"),
   ];
-}
-
-function compare(
-  what: string,
-  rounds: { product: number; ceiling: number }[],
-  target: number,
-): Line {
-  const product = median(rounds.map((round) => round.product));
-  const ceiling = median(rounds.map((round) => round.ceiling));
-  return {
-    what,
-    product: micros(product),
-    ceiling: micros(ceiling),
-    ratios: [product / ceiling],
-    isMost: true,
-    target,
-    note: `medians of ${rounds.length} pairs`,
-  };
 }

@@ -2,7 +2,7 @@
 
 import * as path from "node:path";
 import { compile } from "../compile.ts";
-import { inTurns, median, micros, type Line, type Options } from "../measure.ts";
+import { compareTimes, inTurns, type Line, type Options } from "../measure.ts";
 import { openHome, startPrinting } from "../rig.ts";
 import { storeMessages } from "../stored.ts";
 import type { Home } from "../../home.ts";
@@ -44,7 +44,7 @@ async function cold({ binary, effort }: Options): Promise<Line> {
       return took;
     },
   );
-  return compare("cold start to the first answer, by autostart", rounds, 3);
+  return compareTimes("cold start to the first answer, by autostart", rounds, 3, "starts of each");
 }
 
 /** The daemon alone, with what it finds. */
@@ -72,7 +72,12 @@ async function full({ binary, effort }: Options): Promise<Line> {
     startOf(filled, messages),
     startOf(empty, 0),
   );
-  return compare("start with 100,000 messages, to one with none", rounds, 1.5);
+  return compareTimes(
+    "start with 100,000 messages, to one with none",
+    rounds,
+    1.5,
+    "starts of each",
+  );
 }
 
 /** Microseconds. */
@@ -80,22 +85,4 @@ async function timed(work: () => Promise<void>): Promise<number> {
   const start = performance.now();
   await work();
   return (performance.now() - start) * 1_000;
-}
-
-function compare(
-  what: string,
-  rounds: { product: number; ceiling: number }[],
-  target: number,
-): Line {
-  const product = median(rounds.map((round) => round.product));
-  const ceiling = median(rounds.map((round) => round.ceiling));
-  return {
-    what,
-    product: micros(product),
-    ceiling: micros(ceiling),
-    ratios: [product / ceiling],
-    isMost: true,
-    target,
-    note: `medians of ${rounds.length} starts of each`,
-  };
 }
