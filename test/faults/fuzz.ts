@@ -163,7 +163,7 @@ function generator(seed: number, firstPort: number, webhooks: readonly string[])
       range: () => `${port}-${port + below(20)}`,
       expires: () => pick(["1ms", "30m", "1d", 60_000]),
       ttl: () => pick([1, 50, 300_000]),
-      pid: () => pick([1, process.pid, 4_194_304]),
+      pid: () => pick([...Array<number>(8).fill(process.pid), 1, 4_194_304]),
       fence: () => 1 + below(500),
       url: () => "http://127.0.0.1:1/hook",
       urls: () => ({ [pick(["dev", "prod"])]: pick(["https://a.test", "ws://b.test"]) }),
