@@ -6,6 +6,7 @@ import type { Page } from "playwright-core";
 import { eventually, Home } from "../home.ts";
 import { isInstalled } from "./chromium.ts";
 import { setUp } from "./fixture.ts";
+import { says } from "./window.ts";
 
 const { home, newContext } = setUp();
 let page: Page;
@@ -128,7 +129,7 @@ describe.skipIf(!isInstalled)("a page of a stranger", () => {
       const [answer] = await Promise.all([page.waitForResponse(`${target()}/`), page.click("a")]);
       expect(answer.status()).toBe(200);
       await page.locator(".light.live").waitFor();
-      expect(await page.textContent("main")).toContain("1 of ");
+      await says(page.locator("main"), "1 of ");
       await page.goto(`http://${from}:${site.port}/`);
     });
 

@@ -1,7 +1,13 @@
 // The dashboard of a daemon, in a window of a real browser.
 
 import { expect } from "bun:test";
-import type { Browser, BrowserContextOptions, Locator, Page } from "playwright-core";
+import type {
+  Browser,
+  BrowserContext,
+  BrowserContextOptions,
+  Locator,
+  Page,
+} from "playwright-core";
 import type { Home } from "../home.ts";
 
 export type Window = {
@@ -16,16 +22,30 @@ export type Window = {
 /** How long a test waits for one thing: at its own limit, bun would end the browser for all that follow. */
 export const waitMs = 10_000;
 
-/** Opens the dashboard at a hash such as `#/services?q=shop`, and returns when it is live. */
+const viewport = { width: 1280, height: 900 };
+
+/** The profile of a browser's windows without options of their own: one of its own takes half a second. */
+const profiles = new WeakMap<Browser, Promise<BrowserContext>>();
+
+function profileOf(browser: Browser): Promise<BrowserContext> {
+  const profile = profiles.get(browser) ?? browser.newContext({ viewport });
+  profiles.set(browser, profile);
+  return profile;
+}
+
+/**
+ * Opens the dashboard at a hash such as `#/services?q=shop`, and returns when it is live. With options, in a profile of
+ * its own; else it shares what pages store.
+ */
 export async function openWindow(
   browser: Browser,
   home: Home,
   hash = "",
-  options: BrowserContextOptions = {},
+  options?: BrowserContextOptions,
 ): Promise<Window> {
   const { port } = (await (await home.fetch("/version")).json()) as { port: number };
-  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
-  const page = await context.newPage();
+  const own = options && (await browser.newContext({ viewport, ...options }));
+  const page = await (own ?? (await profileOf(browser))).newPage();
   const [requests, complaints] = [[] as string[], [] as string[]];
   page.on("request", (request) => {
     const { pathname, search } = new URL(request.url());
@@ -41,7 +61,7 @@ export async function openWindow(
   await page.locator(".light.live").waitFor();
   await page.locator("main h1").waitFor();
   page.setDefaultTimeout(waitMs);
-  return { page, requests, complaints, [Symbol.asyncDispose]: () => context.close() };
+  return { page, requests, complaints, [Symbol.asyncDispose]: () => (own ?? page).close() };
 }
 
 /** The row of a table that has this name. */
