@@ -36,7 +36,7 @@ export async function watchPort(
   told: Told,
   stop: AbortSignal,
 ): Promise<void> {
-  const before = new Set(machine.listeners().map(({ inode }) => inode));
+  const known = new Set<string>();
   const elsewhere = new Map<number, number>();
   let [isHijacked, isElsewhere] = [false, false];
   const startedAt = performance.now();
@@ -52,9 +52,9 @@ export async function watchPort(
     // The last look is for one who was faster than a command that has given up.
     if (stop.aborted) return;
     if (here.length > 0 && stranger === undefined) return told.ready();
-    const fresh = sockets.filter((socket) => socket.port !== port && !before.has(socket.inode));
+    const fresh = sockets.filter((socket) => socket.port !== port && !known.has(socket.inode));
     for (const socket of fresh) {
-      before.add(socket.inode);
+      known.add(socket.inode);
       if (ownersOf([socket]).some((pid) => isBelow(pid, root)))
         elsewhere.set(socket.port, lookedAt);
     }
