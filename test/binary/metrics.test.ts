@@ -4,6 +4,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { metrics } from "../../src/contract/metrics.ts";
 import { eventually, Home } from "../home.ts";
 
 const token = "a-token-of-the-tests-0123";
@@ -40,6 +41,14 @@ async function live(home: Home): Promise<void> {
   await sub.exited;
   await home.fetch("/no/such");
 }
+
+test("every metric of the README's table is served", async () => {
+  const home = makeHome();
+  await live(home);
+  const text = await (await home.fetch("/metrics")).text();
+  const served = new Set([...text.matchAll(/^(\w+?)(?:_bucket)?[{ ]/gm)].map(([, name]) => name));
+  expect(Object.keys(metrics).filter((name) => !served.has(name))).toEqual([]);
+});
 
 describe.skipIf(!isThere)(`Prometheus${isThere ? "" : " (apt-get install prometheus)"}`, () => {
   test("promtool has nothing to say against the metrics", async () => {

@@ -5,6 +5,7 @@ import * as path from "node:path";
 import { flagLetter, flagWord } from "../../src/cli/command.ts";
 import { commands } from "../../src/cli/commands/index.ts";
 import { settings } from "../../src/config.ts";
+import { events } from "../../src/contract/events.ts";
 import { operations, pathFields, routePattern } from "../../src/contract/operations.ts";
 import { furnish, instead, isEquipped } from "./house.ts";
 import { readPage } from "./page.ts";
@@ -75,6 +76,11 @@ describe("is on a page and so is run:", () => {
       expect(unused).toEqual([]);
     },
   );
+
+  test.each(Object.keys(events))("what makes the event %s, as the log has it", (name) => {
+    const shown = reference.sections.flatMap((section) => section.lines.map((line) => line.shown));
+    expect(shown.some((text) => text?.split(/\s+/).includes(name))).toBe(true);
+  });
 
   test.each(Object.keys(settings))("%s", (name) => {
     const set = new RegExp(`\\b${name}=`);
