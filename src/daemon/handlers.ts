@@ -14,6 +14,7 @@ import * as launches from "../domain/launches.ts";
 import * as lockQueue from "../domain/lockQueue.ts";
 import * as locks from "../domain/locks.ts";
 import * as messages from "../domain/messages.ts";
+import * as claims from "../domain/claims.ts";
 import * as services from "../domain/services.ts";
 import * as deliveries from "../domain/deliveries.ts";
 import * as webhooks from "../domain/webhooks.ts";
@@ -59,8 +60,8 @@ export const handlers: { [N in OperationName]: Handler<N> } = {
     return { stopping: true, pid: process.pid };
   },
 
-  claim: ({ world }, input, caller) => services.claim(world, input, caller),
-  claimAll: ({ world }, input, caller) => services.claimAll(world, input, caller),
+  claim: ({ world }, input, caller) => claims.claim(world, input, caller),
+  claimAll: ({ world }, input, caller) => claims.claimAll(world, input, caller),
   release: ({ world }, input, caller) => services.release(world, input, caller),
   services: ({ world }, input) => services.list(world, input),
   service: ({ world }, input) => services.get(world, input),

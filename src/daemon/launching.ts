@@ -7,6 +7,7 @@ import type { InputOf } from "../contract/operations.ts";
 import { channelName } from "../contract/values.ts";
 import * as launches from "../domain/launches.ts";
 import * as messages from "../domain/messages.ts";
+import { claim } from "../domain/claims.ts";
 import * as services from "../domain/services.ts";
 import type { Caller, World } from "../world.ts";
 
@@ -54,15 +55,15 @@ function claimFor(world: World, input: InputOf<"launch">, caller: Caller): Claim
 /** Whoever would take another port is not held up by one that cannot be had. */
 function claimOrRetry(
   world: World,
-  { port, ...wanted }: Parameters<typeof services.claim>[1],
+  { port, ...wanted }: Parameters<typeof claim>[1],
   caller: Caller,
 ): Claimed {
   try {
-    return services.claim(world, { ...wanted, ...(port !== undefined && { port }) }, caller);
+    return claim(world, { ...wanted, ...(port !== undefined && { port }) }, caller);
   } catch (error) {
     const isHeld = error instanceof Fault && error.code === "held";
     if (!isHeld || !wanted.elsewhere || port === undefined) throw error;
-    return services.claim(world, wanted, caller);
+    return claim(world, wanted, caller);
   }
 }
 

@@ -1,7 +1,9 @@
 // The rows of claims, and how a row becomes the service that answers carry.
 
-import type { Service } from "../contract/entities.ts";
+import { maxEnvironments, type Service } from "../contract/entities.ts";
+import { Fault } from "../contract/faults.ts";
 import { localUrl } from "../contract/loopback.ts";
+import type { InputOf } from "../contract/operations.ts";
 import { isPattern, literalPrefix, matcher } from "../contract/pattern.ts";
 import type { World } from "../world.ts";
 import * as listeners from "./listeners.ts";
@@ -111,6 +113,21 @@ export function removeUrl(world: World, id: string, environment: string): void {
     .query("DELETE FROM endpoints WHERE service_id = ? AND environment = ?")
     .run(id, environment);
 }
+
+/** The URLs of a service with more or other ones. Throws `invalid_input` where that is too many. */
+export function mergedUrls(
+  row: Row,
+  { urls }: Pick<InputOf<"claim">, "urls">,
+): Record<string, string> {
+  const merged = { ...JSON.parse(row.urls), ...urls };
+  if (Object.keys(merged).length <= maxEnvironments) return merged;
+  throw new Fault("invalid_input", `urls of ${row.id} would be more than ${maxEnvironments}`, {
+    details: { field: "urls" },
+  });
+}
+
+/** Whoever claims a service again is about to start it: its silence is over, and on a new port it was never seen. */
+export const neverSeen = { seenPid: null, seenMark: null, seenAt: null, silentSince: null };
 
 /** A claim as it is answered. `view` is what can be seen of its port. */
 export function toService(

@@ -5,6 +5,7 @@ import { expect, test } from "bun:test";
 import * as fc from "fast-check";
 import { Fault } from "../../src/contract/faults.ts";
 import { parse } from "../../src/contract/range.ts";
+import * as claims from "../../src/domain/claims.ts";
 import * as services from "../../src/domain/services.ts";
 import { reap } from "../../src/daemon/reaper.ts";
 import { makeWorld, type TestWorld } from "../world.ts";
@@ -87,7 +88,7 @@ function claimStep(id: string, wish: Wish): Step {
   return step(`claim ${id} ${JSON.stringify(wish)}`, ({ world, model }) => {
     const before = model.memory.get(id)?.port;
     const wasHeld = model.held.get(id);
-    const outcome = attempt(() => services.claim(world, { id, ...wish }, caller));
+    const outcome = attempt(() => claims.claim(world, { id, ...wish }, caller));
     const wanted = expected(model, id, wish);
     expect(typeof outcome === "string" ? outcome : outcome.port).toBe(wanted);
     if (typeof outcome === "string") return;
@@ -179,7 +180,7 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
         const undone = new Error("undone");
         const outcome = () =>
           world.journal.commit(() => {
-            attempt(() => services.claim(world, { id, port }, caller));
+            attempt(() => claims.claim(world, { id, port }, caller));
             throw undone;
           });
         expect(outcome).toThrow(undone);

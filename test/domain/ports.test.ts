@@ -4,7 +4,7 @@ import { expect, test } from "bun:test";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
-import * as services from "../../src/domain/services.ts";
+import * as claims from "../../src/domain/claims.ts";
 import { reap } from "../../src/daemon/reaper.ts";
 import { observe } from "../../src/domain/liveness.ts";
 import { makeSide, type Scenario } from "../scenario.ts";
@@ -259,25 +259,25 @@ test("a port given up by asking for another after a release is fresh again", asy
 test("a port given up is given out again also within the same turn", () => {
   const world = rangeOf(3100, 3101);
   const caller = { actor: "tester" };
-  services.claim(world, { id: "a" }, caller);
+  claims.claim(world, { id: "a" }, caller);
   world.journal.flush();
-  expect(services.claim(world, { id: "a", port: 3101 }, caller).port).toBe(3101);
-  expect(services.claim(world, { id: "b" }, caller).port).toBe(3100);
+  expect(claims.claim(world, { id: "a", port: 3101 }, caller).port).toBe(3101);
+  expect(claims.claim(world, { id: "b" }, caller).port).toBe(3100);
 });
 
 test("a port given up by work that was undone is still its identity's", () => {
   const world = rangeOf(3100, 3101);
   const caller = { actor: "tester" };
-  services.claim(world, { id: "a" }, caller);
+  claims.claim(world, { id: "a" }, caller);
   world.journal.flush();
   expect(() =>
     world.journal.commit(() => {
-      services.claim(world, { id: "a", port: 3101 }, caller);
+      claims.claim(world, { id: "a", port: 3101 }, caller);
       throw new Error("undone");
     }),
   ).toThrow("undone");
-  expect(services.claim(world, { id: "b" }, caller).port).toBe(3101);
-  expect(services.claim(world, { id: "a" }, caller).port).toBe(3100);
+  expect(claims.claim(world, { id: "b" }, caller).port).toBe(3101);
+  expect(claims.claim(world, { id: "a" }, caller).port).toBe(3100);
 });
 
 // A port asked for

@@ -6,6 +6,7 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { Fault } from "../../src/contract/faults.ts";
 import { prune } from "../../src/domain/activity.ts";
+import * as claims from "../../src/domain/claims.ts";
 import * as services from "../../src/domain/services.ts";
 import type { Entry } from "../../src/store/journal.ts";
 import { makeSide } from "../scenario.ts";
@@ -508,10 +509,10 @@ test("no answer says that something is done which could not be stored", async ()
 test("the port of a claim that could not land is given anew", async () => {
   const { world } = makeWorkshop();
   const caller = { actor: "tester" };
-  expect(services.claim(world, { id: "lost" }, caller).port).toBe(3100);
+  expect(claims.claim(world, { id: "lost" }, caller).port).toBe(3100);
   world.journal.commit(() => writeWhatCannotLand(world));
   expect(await outcome(world.journal.landed())).toBeInstanceOf(Error);
-  expect(services.claim(world, { id: "kept" }, caller).port).toBe(3100);
+  expect(claims.claim(world, { id: "kept" }, caller).port).toBe(3100);
   expect(services.list(world, {}).services).toMatchObject([{ id: "kept" }]);
 });
 

@@ -14,6 +14,8 @@ export type Framework = {
   add: string;
   /** Other ways to say the same; where one is used, the command has named its port itself. */
   same?: readonly string[];
+  /** Where its port is told by a word alone: flags that take the next word, which is then about something else. */
+  valued?: readonly string[];
 };
 
 export const frameworks: readonly Framework[] = [
@@ -35,14 +37,23 @@ export const frameworks: readonly Framework[] = [
   { programs: ["rsbuild"], only: ["", "dev", "preview"], add: "--port {port}" },
   { programs: ["json-server"], add: "--port {port}", same: ["-p"] },
   // Python
-  { programs: ["manage.py", "django-admin"], only: ["runserver"], add: "{port}" },
+  {
+    programs: ["manage.py", "django-admin"],
+    only: ["runserver"],
+    add: "{port}",
+    valued: ["-v", "--verbosity", "--settings", "--pythonpath"],
+  },
   { programs: ["flask"], only: ["run"], add: "--port {port}", same: ["-p"] },
   { programs: ["uvicorn"], add: "--port {port}" },
   { programs: ["fastapi"], only: ["dev", "run"], add: "--port {port}" },
   { programs: ["hypercorn"], add: "--bind localhost:{port}", same: ["-b"] },
   { programs: ["streamlit"], only: ["run"], add: "--server.port {port}" },
   { programs: ["mkdocs"], only: ["serve"], add: "--dev-addr localhost:{port}", same: ["-a"] },
-  { programs: ["http.server"], add: "{port}" },
+  {
+    programs: ["http.server"],
+    add: "{port}",
+    valued: ["-b", "--bind", "-d", "--directory", "-p", "--protocol"],
+  },
   // Ruby, PHP, Go and others
   { programs: ["jekyll"], only: ["serve", "server", "s"], add: "--port {port}", same: ["-P"] },
   { programs: ["artisan"], only: ["serve"], add: "--port={port}" },

@@ -43,23 +43,18 @@ function isMeant({ only, except = [], last }: Framework, args: readonly string[]
 }
 
 /** Whether the command says itself where to listen. */
-function namesPort({ add, same = [] }: Framework, args: readonly string[]): boolean {
+function namesPort({ add, same = [], valued = [] }: Framework, args: readonly string[]): boolean {
   const [flag = ""] = add.split(/[ =]/);
-  if (!flag.startsWith("-")) return args.some((word, at) => isPlace(word, args[at - 1]));
+  if (!flag.startsWith("-"))
+    return args.some((word, at) => isPlace(word) && !valued.includes(args[at - 1] ?? ""));
   return [flag, ...same].some((each) =>
     args.some((word) => word === each || word.startsWith(`${each}=`) || isShort(each, word)),
   );
 }
 
-/** Flags that take the next word, of all programs that are told by its place alone where to listen. */
-const valued: readonly string[] = [
-  ...["-v", "--verbosity", "--settings", "--pythonpath"], // Django
-  ...["-b", "--bind", "-d", "--directory", "-p", "--protocol"], // http.server
-];
-
-/** `8000` and `0.0.0.0:8000`, where it is not what the flag before it is about. */
-function isPlace(word: string, before = ""): boolean {
-  return !word.startsWith("-") && !valued.includes(before) && /^(?:.*:)?\d{2,5}$/.test(word);
+/** `8000` and `0.0.0.0:8000` */
+function isPlace(word: string): boolean {
+  return !word.startsWith("-") && /^(?:.*:)?\d{2,5}$/.test(word);
 }
 
 /** `-p3000` */
