@@ -1,4 +1,4 @@
-// The daemon's life: what is started and stopped, in which order. Every timer is here.
+// The daemon's life: what is started and stopped, in which order.
 
 import * as fs from "node:fs";
 import { build, type Build } from "../build.ts";
@@ -8,7 +8,6 @@ import type { EventData } from "../contract/events.ts";
 import { Fault } from "../contract/faults.ts";
 import * as agents from "../domain/agents.ts";
 import * as database from "../store/database.ts";
-import { indexLog } from "../store/logIndex.ts";
 import { isDamage } from "../store/trouble.ts";
 import { descriptors } from "../system/limits.ts";
 import { tryLock, type Lock } from "../system/lock.ts";
@@ -31,16 +30,17 @@ import { createLive, type LiveFeed } from "./live.ts";
 import { createLog, type Log } from "./log.ts";
 import { createMetrics, type Metrics } from "./metrics/metrics.ts";
 import { families } from "./metrics/readings.ts";
-import { createSender, sendEveryMs, type Sender } from "./metrics/sender.ts";
+import { createSender, type Sender } from "./metrics/sender.ts";
 import { createPresence, type Presence } from "./presence.ts";
 import { createProbe } from "./probe.ts";
-import { createReaper, pruneEveryMs, reapEveryMs, type Reaper } from "./reaper.ts";
-import { prune, pruneAsItGrows } from "./retention.ts";
+import { createReaper } from "./reaper.ts";
+import { pruneAsItGrows } from "./retention.ts";
 import { createRoom, type Room } from "./room.ts";
 import { createSend } from "./sending.ts";
 import { answerHeaders, createApp } from "./server.ts";
 import { checkTarget, resolveAll, type TargetRules } from "./targets.ts";
-import { createStreams, heartbeatEveryMs, type Streams } from "./streams.ts";
+import { createStreams, type Streams } from "./streams.ts";
+import { startTimers } from "./timers.ts";
 import { createWorld } from "./world.ts";
 
 export type Daemon = {
@@ -83,15 +83,6 @@ const courierMs = 2_000;
 /** A command that looks whether a daemon runs holds the lock for a moment. */
 const lockAttempts = 5;
 const lockAgainAfterMs = 5;
-
-/** For so long at most a core is lost to callers who cannot be let in. */
-const lookAtDoorsEveryMs = 500;
-
-/** How often the write-ahead log is emptied into the database, if there was anything and it has been quiet since. */
-const tidyEveryMs = 1_000;
-
-/** Under load that never pauses, it is emptied all the same at this size. */
-const maxWalBytes = 64 * 1024 * 1024;
 
 /**
  * Starts the daemon of a state directory: lock, database, sockets, `daemon.start`, timers.
@@ -295,57 +286,4 @@ function record<N extends "daemon.start" | "daemon.stop">(
 function keepPlace(daemon: Daemon, isInPlace: () => boolean, socket: SocketServer): void {
   if (!isInPlace()) daemon.stop("its state directory or database was removed or replaced");
   else if (socket.renewIfLost()) daemon.log.warn("the socket was gone and has been made anew");
-}
-
-function startTimers(
-  { world, log, streams, live }: Daemon,
-  reaper: Reaper,
-  { keepPlace, keepDoors }: Record<"keepPlace" | "keepDoors", () => void>,
-  sender: Sender | undefined,
-): () => void {
-  function every(ms: number, work: () => void): Timer {
-    function attempt(): void {
-      try {
-        work();
-      } catch (error) {
-        log.failure(error); // The next round may find the disk with room again.
-      }
-    }
-    attempt();
-    return setInterval(attempt, ms);
-  }
-  const timers = [
-    every(reapEveryMs, reaper.round),
-    every(reapEveryMs, live.look),
-    every(reapEveryMs, keepPlace),
-    every(lookAtDoorsEveryMs, keepDoors),
-    every(heartbeatEveryMs, streams.beat),
-    every(pruneEveryMs, () => prune(world)),
-    every(tidyEveryMs, tidyWhenQuiet(world)),
-    ...(sender ? [every(sendEveryMs, sender.send)] : []),
-  ];
-  return () => timers.forEach(clearInterval);
-}
-
-/**
- * What takes milliseconds, to index the activity log and a checkpoint, waits for a second without changes, unless the
- * write-ahead log has grown too large.
- */
-function tidyWhenQuiet(world: World): () => void {
-  const wal = `${paths.databaseFile(world.config.home)}-wal`;
-  // Not every write is an event: what is noted of those who live is none.
-  let landed = 0;
-  world.journal.watch({ landed: () => void landed++, undone: () => {} });
-  let [seen, done] = [0, 0];
-  return () => {
-    const last = landed;
-    const isQuiet = last === seen;
-    seen = last;
-    if (last === done) return;
-    if (!isQuiet && (fs.statSync(wal, { throwIfNoEntry: false })?.size ?? 0) < maxWalBytes) return;
-    world.journal.commit(() => indexLog(world.db));
-    world.journal.flush();
-    database.checkpoint(world.db);
-    done = landed;
-  };
 }
