@@ -31,8 +31,8 @@ export async function descriptors({ length }: Effort): Promise<string> {
     const wish = { owner: "bob", wait: true, timeout: 0 };
     const waiting = ask(home, "POST", "/locks/with-pid", wish, { signal: null });
     await eventually("somebody waits", async () => {
-      const { waiters } = (await ask(home, "GET", "/locks/with-pid")).body;
-      return waiters.length > 0;
+      const { lock } = (await ask(home, "GET", "/locks/with-pid")).body;
+      return lock.waiting === 1;
     });
     const connections = await crowdAt(address(home, port));
     const began = cpuMsOf(pid);
