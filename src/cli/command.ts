@@ -38,6 +38,9 @@ export const commonFlags = {
 /** Flags are fields: `--port <n>` reads and refuses exactly what the field of the operation does. */
 export type FlagValues<F extends Shape> = { [K in keyof F]?: ValueOf<F[K]> };
 
+/** How much a command is to say, and in which form. */
+export type Say = { json?: boolean | undefined; quiet?: boolean | undefined };
+
 export type Invocation<F extends Shape> = {
   args: string[];
   /** The words after `--`, of a command that runs a program. */

@@ -1,5 +1,6 @@
 // What is called by scripts and by ourselves alone: it stands in no help, and may change with any version.
 
+import { inner } from "../system/self.ts";
 import { commands } from "./commands/index.ts";
 import type { Context } from "./command.ts";
 import type { Terminal } from "./terminal.ts";
@@ -12,21 +13,21 @@ type Hidden = (words: string[], terminal: Terminal, open: Opener) => Promise<num
 
 export const hidden: ReadonlyMap<string | undefined, Hidden> = new Map<string, Hidden>([
   [
-    "__complete",
+    inner.complete,
     async (words, { out }) => {
       const { complete } = await import("./complete.ts");
       for (const line of await complete(words, commands)) out(line);
     },
   ],
   [
-    "__launch",
+    inner.launch,
     async (_, terminal, open) => {
       const { serve } = await import("./launch/errand.ts");
       return serve(terminal, (log, caller) => open({ ...terminal, ...log }, caller));
     },
   ],
   [
-    "__keep",
+    inner.keep,
     async (words, { err }) => {
       const { keep } = await import("./launch/keeper.ts");
       return keep(words, err);
@@ -34,7 +35,7 @@ export const hidden: ReadonlyMap<string | undefined, Hidden> = new Map<string, H
   ],
   [
     // In a process of its own, because SQLite cannot be interrupted in ours.
-    "__quick-check",
+    inner.quickCheck,
     async ([file = ""], { out }) => {
       const { quickCheck } = await import("../system/integrity.ts");
       out(JSON.stringify(quickCheck(file)));

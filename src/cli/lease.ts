@@ -30,8 +30,7 @@ export type Wanted = Omit<InputOf<"lock">, "attempt">;
 
 /** Acquires a lock as one attempt, however often the daemon must be asked. */
 export async function acquire(
-  { timeout = defaultWaitMs, ...wanted }: Wanted,
-  wait: boolean,
+  { wait, timeout = defaultWaitMs, ...wanted }: Wanted & { wait: boolean },
   context: Context,
 ): Promise<Lock> {
   const attempt = crypto.randomUUID();
@@ -95,8 +94,7 @@ async function startLocked(
     requireProgram(words);
     // Ours until the program has it: should we die on the way, it is free again.
     lock = await acquire(
-      { ...wanted, ...pidAt(config, process.pid) },
-      wanted.wait ?? true,
+      { ...wanted, ...pidAt(config, process.pid), wait: wanted.wait ?? true },
       context,
     );
     const { name, owner, fence } = lock;

@@ -9,10 +9,10 @@ import { reasonOf } from "../system/paths.ts";
 import { descendants, stat } from "../system/processes.ts";
 import { endAll } from "../system/trees.ts";
 import type { Context } from "./command.ts";
-import { plain } from "./render.ts";
+import { warn } from "./telling.ts";
 
 /** The exit codes of a command that could not start its program: whatever the reason, or that it may not, or that there is none (POSIX XCU 2.8.2). */
-const notStartedCode = 125;
+export const notStartedCode = 125;
 export const notExecutableCode = 126;
 const noProgramCode = 127;
 
@@ -64,7 +64,7 @@ export async function warnUnlessAway(
     await tell();
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
-    if (!(error instanceof Unreachable)) terminal.err(`warning: ${plain(error.message)}`);
+    if (!(error instanceof Unreachable)) warn(error.message, terminal);
   }
 }
 

@@ -18,7 +18,7 @@ import {
 } from "../contract/operations.ts";
 import * as paths from "../system/paths.ts";
 import { differences, toPutInForce } from "./differences.ts";
-import { plain } from "./render.ts";
+import { warn } from "./telling.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** A warning that has been shown is not shown again for this long. */
@@ -110,7 +110,7 @@ const maxTries = 5;
 /** For the command at hand, whatever keeps the daemon from starting means that there is none. */
 async function start({ config, terminal }: Side): Promise<void> {
   try {
-    await startDaemon(config, (notice) => terminal.err(`warning: ${plain(notice)}`));
+    await startDaemon(config, (notice) => warn(notice, terminal));
   } catch (error) {
     const { message, hint, details } = asFault(error);
     throw new Fault("unavailable", `The daemon could not be started: ${message}`, {
@@ -123,7 +123,7 @@ async function start({ config, terminal }: Side): Promise<void> {
 function warnOfDifferences({ config, terminal }: Side, answer: ReadHeader): void {
   const difference = differenceOf(config, answer);
   if (difference === undefined || !mayWarn(config)) return;
-  terminal.err(`warning: ${difference}`);
+  warn(difference, terminal);
   terminal.err(`hint: to put this one in force: ${toPutInForce(config)}`);
 }
 

@@ -7,6 +7,7 @@ import type { OutputOf } from "../contract/operations.ts";
 import { shellWord } from "../contract/shell.ts";
 import { isLocked, tryLock } from "../system/lock.ts";
 import * as paths from "../system/paths.ts";
+import { ownCommand } from "../system/self.ts";
 import { createClient, type Client } from "./client.ts";
 import { ConnectionLost, Unreachable, type Target } from "./failures.ts";
 import { until } from "./until.ts";
@@ -213,11 +214,6 @@ async function spawnDaemon(config: Config, withinMs: number): Promise<string | u
     });
   }
   return first;
-}
-
-/** How this program is run again: the binary, or its sources by the same Bun. */
-export function ownCommand(): string[] {
-  return Bun.isStandaloneExecutable ? [process.execPath] : [process.execPath, Bun.main];
 }
 
 /** What a daemon says of itself once, when it serves or knows that it cannot: one line of JSON. */

@@ -82,11 +82,12 @@ export function begin(
   });
 }
 
-/** What was launched: for each identity and directory the last time. */
+/** What was launched: for each identity and directory the last time. What runs is what its watching process lives with. */
 export function list(
   world: World,
   { pattern, directory }: InputOf<"launches">,
 ): { launches: Launch[]; count: number } {
+  endDead(world);
   const matches = matcher(pattern ?? "*");
   const rows = world.db.query(`${select} ORDER BY started_at DESC, identity`).all() as Row[];
   const launches = rows

@@ -12,6 +12,9 @@ const killMs = 2_000;
 
 const lookEveryMs = 20;
 
+/** A command may lose children faster than all processes can be looked through: they are waited for together. */
+const reapEveryMs = 100;
+
 /** Of prctl(2), and of waitpid(2). */
 const setChildSubreaper = 36;
 const noHang = 1;
@@ -28,9 +31,13 @@ export function adoptOrphans(): void {
   });
   libc.prctl(setChildSubreaper, 1, 0, 0, 0);
   // The runtime waits for what it has started; of the others nobody would take note, and they would stay as zombies.
+  let timer: Timer | undefined;
   process.on("SIGCHLD", () => {
-    for (const [pid, parent] of machine.parents())
-      if (parent === process.pid && !started.has(pid)) libc.waitpid(pid, null, noHang);
+    timer ??= setTimeout(() => {
+      timer = undefined;
+      for (const pid of adopted()) libc.waitpid(pid, null, noHang);
+    }, reapEveryMs);
+    timer.unref();
   });
 }
 
@@ -77,13 +84,18 @@ export async function endAll(
         const word = `${say()} ${pid}`;
         if (told.has(word)) continue;
         told.add(word);
-        send(pid, say());
-        send(pid, "SIGCONT"); // One that is stopped would not hear it.
+        ask(pid, say());
       }
       await Bun.sleep(lookEveryMs);
     }
   }
   return (await tell(signal, endMs)).length === 0 ? [] : tell(() => "SIGKILL", killMs);
+}
+
+/** Sends a signal that is also heard by one that is stopped. */
+export function ask(pid: number, signal: NodeJS.Signals): void {
+  send(pid, signal);
+  send(pid, "SIGCONT");
 }
 
 /** Sends a signal; to a process that has ended, or is not ours to end, it makes no difference. */

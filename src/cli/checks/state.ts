@@ -2,7 +2,7 @@
 
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { ownCommand } from "../../client/connect.ts";
+import { inner, ownCommand } from "../../system/self.ts";
 import { homeDirectory } from "../../config.ts";
 import { Fault } from "../../contract/faults.ts";
 import { shellWord } from "../../contract/shell.ts";
@@ -79,7 +79,7 @@ type Checked = { lines: string[]; error?: Finding };
 
 /** By a process of its own: SQLite cannot be interrupted in ours, and a disk may hang. */
 async function quickCheck(file: string): Promise<Checked> {
-  const child = Bun.spawn([...ownCommand(), "__quick-check", file], {
+  const child = Bun.spawn([...ownCommand(), inner.quickCheck, file], {
     stdio: ["ignore", "pipe", "pipe"],
     timeout: integrityMs,
     killSignal: "SIGKILL",

@@ -1,17 +1,15 @@
 // start, stop, restart, status, logs, version, and the daemon itself.
 
 import { build } from "../../build.ts";
-import { findDaemon, startDaemon, stopDaemon, type Version } from "../../client/connect.ts";
-import { homeDirectory } from "../../config.ts";
+import { findDaemon, startDaemon, stopDaemon, whileStopped } from "../../client/connect.ts";
 import { brief } from "../../contract/duration.ts";
-import { asFault, Fault } from "../../contract/faults.ts";
+import { asFault } from "../../contract/faults.ts";
 import { buildLabel } from "../../contract/headers.ts";
-import { inUrl } from "../../contract/loopback.ts";
-import { pagePath } from "../../contract/pages.ts";
 import * as paths from "../../system/paths.ts";
-import { command, type Context } from "../command.ts";
+import { command } from "../command.ts";
 import { logFlags, showLog } from "../logs.ts";
-import { directory, plural, toJson } from "../render.ts";
+import { plural, toJson } from "../render.ts";
+import { refuseRemote, tell, warn } from "../telling.ts";
 
 export const start = command({
   name: "start",
@@ -22,7 +20,7 @@ export const start = command({
     refuseRemote(context, "start");
     const running = await findDaemon(context.config);
     const version =
-      running ?? (await startDaemon(context.config, (notice) => warn(notice, context)));
+      running ?? (await startDaemon(context.config, (notice) => warn(notice, context.terminal)));
     tell(version, running ? "is already running" : "started", flags, context);
   },
 });
@@ -52,12 +50,9 @@ export const restart = command({
   flags: () => ({}),
   async run({ flags }, context) {
     refuseRemote(context, "restart");
-    const stopped = await stopDaemon(context.config);
-    tell(
-      await startDaemon(context.config, (notice) => warn(notice, context)),
-      stopped ? "restarted" : "started",
-      flags,
-      context,
+    const notice = (text: string) => warn(text, context.terminal);
+    await whileStopped(context.config, notice, async (stopped, start) =>
+      tell(await start(), stopped ? "restarted" : "started", flags, context),
     );
   },
 });
@@ -119,7 +114,7 @@ export const daemon = command({
     try {
       await context.runDaemon((version, notices) => {
         if (json) return context.terminal.out(JSON.stringify({ version, notices }));
-        for (const notice of notices) warn(notice, context);
+        for (const notice of notices) warn(notice, context.terminal);
         tell(version, "started", {}, context);
       });
     } catch (error) {
@@ -133,40 +128,3 @@ export const daemon = command({
     return 0;
   },
 });
-
-export type Narration = { json?: boolean | undefined; quiet?: boolean | undefined };
-
-export function warn(notice: string, { terminal }: Context): void {
-  terminal.err(`warning: ${notice}`);
-}
-
-/** What is in force, a line each. */
-export function tell(version: Version, what: string, flags: Narration, context: Context): void {
-  const { out, paint } = context.terminal;
-  if (flags.json) return out(toJson(version));
-  if (flags.quiet) return;
-  const socket = directory(paths.socketFile(version.home), homeDirectory());
-  out(`port-daddy ${version.version} ${paint.good(what)}, pid ${version.pid}`);
-  if (version.port === undefined) {
-    out(`  API        ${socket} alone: another user's port-daddy has port ${version.wantedPort}`);
-  } else {
-    const { host, port, needsToken } = version;
-    const beyond = host === undefined ? "" : `, http://${inUrl(host)}:${port} (with the token)`;
-    out(`  API        http://localhost:${port}${beyond} and ${socket}`);
-    out(
-      `  dashboard  ${needsToken ? "port-daddy dashboard" : `http://localhost:${port}${pagePath}`}`,
-    );
-  }
-  out(`  state      ${directory(version.home, homeDirectory())}`);
-}
-
-export function refuseRemote({ config }: Context, verb: string): void {
-  if (config.url === undefined) return;
-  throw new Fault(
-    "invalid_input",
-    `PORT_DADDY_URL names a daemon at ${config.url}, which this command cannot ${verb}`,
-    {
-      hint: `without it: env -u PORT_DADDY_URL port-daddy ${verb}`,
-    },
-  );
-}

@@ -9,7 +9,7 @@ import * as paths from "../../system/paths.ts";
 import { command, type FlagValues } from "../command.ts";
 import { logFlags, showLog } from "../logs.ts";
 import { plain } from "../render.ts";
-import { refuseRemote } from "./daemon.ts";
+import { refuseRemote } from "../telling.ts";
 
 const flags = () => {
   const { port, range, expires, health, keep, retry, restart } = operations.launch.input;

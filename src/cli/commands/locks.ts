@@ -40,7 +40,7 @@ export const lock = command({
     if (program.length > 0) return runLocked(program, wanted, context);
     const acquired = extend
       ? await renew({ ...wanted, ...(fence !== undefined && { fence }) }, context)
-      : await acquire(wanted, standsInLine(wanted), context);
+      : await acquire({ ...wanted, wait: standsInLine(wanted) }, context);
     const sentence = `${extend ? "Extended" : "Locked"} ${holding(acquired)}`;
     try {
       context.terminal.out(json ? toJson(acquired) : quiet ? String(acquired.fence) : sentence);

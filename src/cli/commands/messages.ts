@@ -8,7 +8,7 @@ import { payloadOf } from "../../contract/payload.ts";
 import { operations } from "../../contract/operations.ts";
 import { shellWord } from "../../contract/shell.ts";
 import { tenYearsMs } from "../../contract/values.ts";
-import { command, type Context } from "../command.ts";
+import { command, type Context, type Say } from "../command.ts";
 import { tellAway, untilEnd } from "../following.ts";
 import { plain, plural, relative, table, toJson } from "../render.ts";
 
@@ -111,11 +111,7 @@ function tooFew(channel: string, seen: number, count: number): Fault {
   );
 }
 
-type Form = {
-  json?: boolean | undefined;
-  quiet?: boolean | undefined;
-  envelope?: boolean | undefined;
-};
+type Form = Say & { envelope?: boolean | undefined };
 
 /** `[2026-11-22T15:48:07Z] {"status":"ready"}`; the payload alone where that is wanted. */
 function messageLine(message: Message, { json, quiet, envelope }: Form): string {

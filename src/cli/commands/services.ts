@@ -2,7 +2,7 @@
 
 import { homeDirectory } from "../../config.ts";
 import type { Claimed, Listener, PortReport, Service } from "../../contract/entities.ts";
-import { Fault } from "../../contract/faults.ts";
+import { Fault, faults } from "../../contract/faults.ts";
 import { boolean, checkText } from "../../contract/fields.ts";
 import { port as portField } from "../../contract/values.ts";
 import { operations } from "../../contract/operations.ts";
@@ -20,6 +20,7 @@ import {
   table,
   toJson,
 } from "../render.ts";
+import { warn } from "../telling.ts";
 
 export const claim = command({
   name: "claim",
@@ -78,7 +79,7 @@ function show(claimed: Claimed, { terminal }: Context, quiet = false): void {
   else out(sentence);
   if (!quiet && !isInteractive) err(sentence);
   if (!quiet && claimed.movedFrom) err(movedSentence(claimed.movedFrom));
-  if (!quiet && claimed.warning !== undefined) err(`warning: ${claimed.warning}`);
+  if (!quiet && claimed.warning !== undefined) warn(claimed.warning, terminal);
 }
 
 function movedSentence({ port, reason, holder }: NonNullable<Claimed["movedFrom"]>): string {
@@ -232,7 +233,7 @@ export const who = command({
     if (json) terminal.out(toJson(report));
     else if (quiet) shortReport(report).forEach(terminal.out);
     else fullReport(report).forEach(terminal.out);
-    return report.service || report.listeners.length > 0 ? 0 : 3;
+    return report.service || report.listeners.length > 0 ? 0 : faults.not_found.exit;
   },
 });
 

@@ -2,13 +2,14 @@
 
 import * as fs from "node:fs";
 import { build } from "../../build.ts";
-import { findDaemon, ownCommand, whileStopped, type Version } from "../../client/connect.ts";
+import { findDaemon, whileStopped, type Version } from "../../client/connect.ts";
+import { ownCommand } from "../../system/self.ts";
 import { daemonSettings, type Config } from "../../config.ts";
 import * as paths from "../../system/paths.ts";
 import * as service from "../../system/service.ts";
 import type { Installed, Manager, Order } from "../../system/service.ts";
 import type { Context } from "../command.ts";
-import { refuseRemote, warn } from "../commands/daemon.ts";
+import { refuseRemote, warn } from "../telling.ts";
 import { asFaults, refuseForeign, refuseWrong, requireManager, unreachable } from "./refusals.ts";
 import * as screens from "./screens.ts";
 import type { Flags } from "./screens.ts";
@@ -24,7 +25,7 @@ export async function install(flags: Flags, context: Context): Promise<void> {
   refuseForeign(manager, before, config, "install");
   const obstacle = await service.obstacleTo(manager);
   if (flags.dryRun) {
-    if (obstacle !== undefined) warn(unreachable(manager, obstacle).message, context);
+    if (obstacle !== undefined) warn(unreachable(manager, obstacle).message, context.terminal);
     return screens.showInstall(manager, order, flags, context);
   }
   if (obstacle !== undefined) throw unreachable(manager, obstacle);
@@ -52,7 +53,7 @@ export async function uninstall(flags: Flags, context: Context): Promise<void> {
   if (flags.dryRun) return screens.showUninstall(manager, flags, context);
   const stopped = await whileStopped(
     config,
-    (notice) => warn(notice, context),
+    (notice) => warn(notice, context.terminal),
     async (stopped) => {
       await asFaults(manager, () => service.remove(manager));
       fs.rmSync(paths.startReport(config.home), { force: true });
@@ -72,7 +73,7 @@ async function takeOver(
   before: Installed | undefined,
   context: Context,
 ): Promise<Version> {
-  let notice = (text: string) => warn(text, context);
+  let notice = (text: string) => warn(text, context.terminal);
   return whileStopped(
     context.config,
     (text) => notice(text),

@@ -6,18 +6,18 @@ import { homeDirectory, isSecret } from "../../config.ts";
 import { shellWord } from "../../contract/shell.ts";
 import { accountName } from "../../system/accounts.ts";
 import type { Manager, Order, Step } from "../../system/service.ts";
-import type { Context } from "../command.ts";
-import { tell, warn } from "../commands/daemon.ts";
+import type { Context, Say } from "../command.ts";
 import { directory, plain, toJson } from "../render.ts";
+import { tell, warn } from "../telling.ts";
 import { installFrom, ownFiles, passing, placesToStay } from "./place.ts";
 
-export type Flags = { dryRun?: boolean; json?: boolean; quiet?: boolean };
+export type Flags = Say & { dryRun?: boolean };
 
 /** Tells of a program that is likely to be gone at the next start. */
 export function warnOfPlace(order: Order, context: Context): void {
   const reason = passing(order);
   if (reason === undefined) return;
-  warn(plain(reason), context);
+  warn(reason, context.terminal);
   if (Bun.isStandaloneExecutable)
     context.terminal.err(`hint: ${plain(installFrom(placesToStay()[0]!, order))}`);
 }

@@ -1,7 +1,7 @@
 // One run of a launched command: it is told its port, watched until it is ready, and over when nothing of it is left.
 
 import * as fs from "node:fs";
-import { ownCommand } from "../../client/connect.ts";
+import { inner, ownCommand } from "../../system/self.ts";
 import { childEnvironment } from "../../config.ts";
 import { processInWords, type ProcessInfo } from "../../contract/entities.ts";
 import { Fault } from "../../contract/faults.ts";
@@ -93,7 +93,7 @@ function startKeeper(run: Run, output: Output): { pid: number; ended: Promise<nu
   const { take } = output;
   const piped = take ? "pipe" : "inherit";
   requireDirectory(directory);
-  const keeper = Bun.spawn([...ownCommand(), "__keep", ...wordsOf(run, output)], {
+  const keeper = Bun.spawn([...ownCommand(), inner.keep, ...wordsOf(run, output)], {
     // Of a session of its own, so that a terminal's interrupt reaches it through us, once.
     detached: true,
     cwd: directory,

@@ -2,19 +2,22 @@
 
 import { Fault } from "../../contract/faults.ts";
 import type { Launch } from "../../contract/entities.ts";
-import { birthmark, commandOf } from "../../system/processes.ts";
-import { endMs, send } from "../../system/trees.ts";
-import { launcherWord } from "./tree.ts";
+import { birthmark } from "../../system/processes.ts";
+import { ask, endMs } from "../../system/trees.ts";
 
 /** How long a launch may take to be over: its commands are killed well before. */
 const goneMs = 2 * endMs;
 
 const lookEveryMs = 20;
 
-/** Ends a launch, with all that its command has started; returns when it is over. Throws `timed_out` where it is not. */
+/**
+ * Ends a launch that the daemon has just called running, with all that its command has started; returns when it is over.
+ * Throws `timed_out` where it is not.
+ */
 export async function end({ id, pid }: Launch): Promise<void> {
-  const isOver = () => birthmark(pid) === undefined || !isLauncher(pid);
-  if (!isOver()) send(pid, "SIGTERM");
+  const mark = birthmark(pid);
+  const isOver = () => mark === undefined || birthmark(pid) !== mark;
+  if (!isOver()) ask(pid, "SIGTERM");
   const until = performance.now() + goneMs;
   while (!isOver()) {
     if (performance.now() > until)
@@ -23,9 +26,4 @@ export async function end({ id, pid }: Launch): Promise<void> {
       });
     await Bun.sleep(lookEveryMs);
   }
-}
-
-/** A number that belongs to another process by now is never sent a signal. */
-function isLauncher(pid: number): boolean {
-  return commandOf(pid).some((word) => word === launcherWord || word === "launch");
 }

@@ -2,10 +2,10 @@
 // is told by a pipe when to begin; where it is attached, that pipe also tells that whoever started it has gone.
 
 import * as fs from "node:fs";
-import { ownCommand } from "../../client/connect.ts";
 import { asFault, Fault, type FaultBody } from "../../contract/faults.ts";
 import type { Launched } from "../../contract/entities.ts";
 import * as paths from "../../system/paths.ts";
+import { inner, ownCommand } from "../../system/self.ts";
 import { send } from "../../system/trees.ts";
 import type { Context } from "../command.ts";
 import { exitCodeOf } from "../program.ts";
@@ -13,7 +13,6 @@ import type { Output, Plan } from "./attempt.ts";
 import { lifeline } from "./keeper.ts";
 import * as launcher from "./launcher.ts";
 import { linesOf, openLog } from "./output.ts";
-import { launcherWord } from "./tree.ts";
 
 /** How long a launcher may take to say that it has the port, the start of a daemon included. */
 const introductionMs = 25_000;
@@ -41,7 +40,7 @@ export async function startLauncher(
   take: Output["take"],
 ): Promise<Launcher> {
   const errand: Errand = { plan, caller: context.callerId(), isQuiet };
-  const child = Bun.spawn([...ownCommand(), launcherWord, plan.id], {
+  const child = Bun.spawn([...ownCommand(), inner.launch, plan.id], {
     detached: true,
     cwd: plan.directory,
     // Its errand may be longer than a word of a command line.

@@ -5,7 +5,7 @@ import { onSignals, onStop } from "../../system/signals.ts";
 import { adoptOrphans, send } from "../../system/trees.ts";
 import type { Context } from "../command.ts";
 import { pause, persist } from "../patience.ts";
-import { warnUnlessAway } from "../program.ts";
+import { notStartedCode, warnUnlessAway } from "../program.ts";
 import { plain } from "../render.ts";
 import { variablesOf } from "../shells.ts";
 import { attempt, type News, type Output, type Plan, type Run, type Watched } from "./attempt.ts";
@@ -54,17 +54,15 @@ export async function run(
     await tell({ state: "ended", code });
     return code;
   } catch (error) {
-    await tell({ state: "ended", code: notStarted });
+    await tell({ state: "ended", code: notStartedCode });
     throw error;
   }
 }
 
 /** Gives back a claim whose command was never started. */
 export async function giveUp({ id }: Plan, context: Context): Promise<void> {
-  await report(id, { state: "ended", code: notStarted }, context);
+  await report(id, { state: "ended", code: notStartedCode }, context);
 }
-
-const notStarted = 125;
 
 /** What ends us ends the command; what only concerns that is passed on. */
 function watchSignals(): Watched {

@@ -2,11 +2,10 @@
 
 import { homeDirectory } from "../../config.ts";
 import type { Launch } from "../../contract/entities.ts";
-import type { Context } from "../command.ts";
+import type { Context, Say } from "../command.ts";
 import { nearest } from "../nearest.ts";
 import { clipped, directory, plain, relative, table, toJson } from "../render.ts";
 import { end } from "./ending.ts";
-import type { Say } from "./start.ts";
 
 export async function showLaunches(
   pattern: string | undefined,

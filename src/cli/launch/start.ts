@@ -5,17 +5,16 @@ import type { Launch, Launched } from "../../contract/entities.ts";
 import { Fault } from "../../contract/faults.ts";
 import { localUrl } from "../../contract/loopback.ts";
 import { onSignals, onStop } from "../../system/signals.ts";
-import type { Context } from "../command.ts";
+import type { Context, Say } from "../command.ts";
 import { NotStarted, requireProgram } from "../program.ts";
 import { directory, plain, relative, toJson } from "../render.ts";
+import { warn } from "../telling.ts";
 import type { Output, Plan } from "./attempt.ts";
 import { chooseCommand } from "./choice.ts";
 import { end } from "./ending.ts";
 import { startLauncher, type Launcher } from "./errand.ts";
 import { endingSignals, passedSignals } from "./keeper.ts";
 import * as launcher from "./launcher.ts";
-
-export type Say = { json?: boolean | undefined; quiet?: boolean | undefined };
 
 /** How launches are asked for. */
 export type Wishes = Plan["wanted"] & {
@@ -175,6 +174,6 @@ function tellClaimed(
   else if (isDetached && (quiet || !isInteractive)) out(urls["local"]!);
   if (quiet || json) return;
   err(`${id} → port ${paint.strong(String(port))}`);
-  if (claimed.warning !== undefined) err(`warning: ${claimed.warning}`);
+  if (claimed.warning !== undefined) warn(claimed.warning, { err });
   if (isDetached) err(`  runs on its own as process ${launch.pid}: port-daddy launch --logs ${id}`);
 }

@@ -1,11 +1,8 @@
 // What a launched command has started, as far as it ends with it.
 
-import { ownCommand } from "../../client/connect.ts";
 import { commandOf, descendants } from "../../system/processes.ts";
+import { inner, ownCommand } from "../../system/self.ts";
 import { adopted } from "../../system/trees.ts";
-
-/** The word by which a launcher is started that nobody waits for. */
-export const launcherWord = "__launch";
 
 /** What came from a process. */
 export function treeBelow(pid: number): number[] {
@@ -25,5 +22,5 @@ function isOnItsOwn(pid: number): boolean {
   const own = ownCommand();
   const words = commandOf(pid);
   if (!own.every((word, at) => word === words[at])) return false;
-  return ["daemon", launcherWord].includes(words[own.length]!);
+  return ["daemon", inner.launch].includes(words[own.length]!);
 }

@@ -36,8 +36,8 @@ export async function watchPort(
   told: Told,
   stop: AbortSignal,
 ): Promise<void> {
-  const known = new Set<string>();
-  const elsewhere = new Map<number, number>();
+  const firstSeen = new Map<string, number>();
+  const examined = new Set<string>();
   let [isHijacked, isElsewhere] = [false, false];
   const startedAt = performance.now();
   for (let restMs = 0; ; await pause(Math.max(lookEveryMs, restMs), stop)) {
@@ -52,20 +52,29 @@ export async function watchPort(
     // The last look is for one who was faster than a command that has given up.
     if (stop.aborted) return;
     if (here.length > 0 && stranger === undefined) return told.ready();
-    const fresh = sockets.filter((socket) => socket.port !== port && !known.has(socket.inode));
-    for (const socket of fresh) {
-      known.add(socket.inode);
-      if (ownersOf([socket]).some((pid) => isBelow(pid, root)))
-        elsewhere.set(socket.port, lookedAt);
-    }
-    const isLong = [...elsewhere.values()].some((since) => lookedAt - since >= elsewhereMs);
-    if (isLong && !isElsewhere) {
+    const others = sockets.filter((socket) => socket.port !== port);
+    for (const { inode } of others) if (!firstSeen.has(inode)) firstSeen.set(inode, lookedAt);
+    // Whose a port is takes a look at every process, so only those are asked about that stay.
+    const lasting = others.filter(
+      ({ inode }) => lookedAt - firstSeen.get(inode)! >= elsewhereMs && !examined.has(inode),
+    );
+    for (const { inode } of lasting) examined.add(inode);
+    const ours = isElsewhere ? [] : portsBelow(root, lasting);
+    if (ours.length > 0) {
       isElsewhere = true;
-      told.elsewhere([...elsewhere.keys()]);
+      told.elsewhere(ours);
     }
     const waited = Math.min(seldomMs, restPerWait * (lookedAt - startedAt));
     restMs = Math.max(waited, restPerLook * (performance.now() - lookedAt));
   }
+}
+
+/** The ports of those sockets that a process has which came from the root. */
+function portsBelow(root: number, sockets: Listener[]): number[] {
+  if (sockets.length === 0) return [];
+  const owners = machine.owningProcesses(sockets);
+  const ours = sockets.filter(({ inode }) => owners.get(inode)?.some((pid) => isBelow(pid, root)));
+  return [...new Set(ours.map(({ port }) => port))];
 }
 
 /** Who has the port, where that is nobody below the root: a process, or somebody who cannot be seen. */
