@@ -37,8 +37,10 @@ async function run(
   terminal: Terminal,
   runDaemon: Context["runDaemon"],
 ): Promise<number> {
-  if (words.length === 1 && /^(-v|--version)$/.test(words[0]!))
-    return said(terminal, `port-daddy ${build.version}`);
+  if (/^(-v|--version)$/.test(words[0] ?? ""))
+    return words.length === 1
+      ? said(terminal, `port-daddy ${build.version}`)
+      : run(["version", ...words.slice(1)], terminal, runDaemon);
   const open: Opener = (terminal, caller) => openContext(terminal, runDaemon, { caller });
   const internal = hidden.get(words[0]);
   if (internal) return (await internal(words.slice(1), terminal, open)) ?? 0;

@@ -286,13 +286,15 @@ export function actionOf<N extends EventName>(name: N, data: EventData[N]): stri
   return typeof action === "string" ? action : action.of(data);
 }
 
+/** The actions that an event can be in the log. */
+export function actionsOf(name: EventName): readonly string[] {
+  const { action } = events[name];
+  return typeof action === "string" ? [action] : action.all;
+}
+
 /** Every action that the log can hold. */
 export const actions: readonly string[] = [
-  ...new Set(
-    Object.values<EventRow<never>>(events).flatMap(({ action }) =>
-      typeof action === "string" ? [action] : action.all,
-    ),
-  ),
+  ...new Set((Object.keys(events) as EventName[]).flatMap(actionsOf)),
 ];
 
 /** The sentence of a stored event; one of a later version, not known here, is told by its name. */

@@ -203,6 +203,12 @@ function notInTime(missing: Missing[], timeoutMs: number): Fault {
 function absence(world: World, id: string): Omit<Missing, "missing"> {
   const [last] = launches.list(world, { pattern: id }).launches;
   if (!last) return { reason: "nobody has claimed it" };
+  if (last.endedAt === null) {
+    return {
+      reason: "its claim was released, while its command goes on",
+      hint: `claim its port for it: port-daddy launch ${id}`,
+    };
+  }
   const code = last.code === null ? "" : ` with ${last.code}`;
   return {
     reason: `its command has ended${code}`,

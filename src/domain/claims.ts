@@ -126,7 +126,7 @@ function repeat(world: World, held: Row, input: Wanted, caller: Caller): Claimed
   return {
     ...service,
     existing: true,
-    ...strangerWarning(service),
+    ...useWarning(service, held, input),
     ...(ignored && ignored.length > 0 && { warning: othersWarning(held, ignored) }),
     ...choice,
   };
@@ -141,9 +141,17 @@ function keptFor({ agent, claimer, pid, pidMark, expiresAt, expiresMs }: Row): P
   return { agent, claimer, pid, pidMark, expiresAt, expiresMs };
 }
 
-function strangerWarning({ port, listener }: Service): { warning?: string } {
-  if (!listener?.stranger) return {};
-  return { warning: `port ${port} is in use by a stranger: ${processInWords(listener)}` };
+/** Where something listens already that whoever claims may not know of: a stranger, or its own server elsewhere. */
+function useWarning(
+  { id, port, listener }: Service,
+  held: Row,
+  { cwd }: Wanted,
+): { warning?: string } {
+  if (listener?.stranger)
+    return { warning: `port ${port} is in use by a stranger: ${processInWords(listener)}` };
+  const isElsewhere = cwd !== undefined && held.cwd !== null && cwd !== held.cwd;
+  if (!listener || !isElsewhere) return {};
+  return { warning: `${id} is served already, from ${held.cwd}: ${processInWords(listener)}` };
 }
 
 /** Whether its own server, seen before, listens at this very moment. */

@@ -174,10 +174,16 @@ function attempt(world: World, { input, caller, pidMark }: Waiter): Lock | Fault
   }
 }
 
-function late(world: World, { input: { name, timeout = defaultWaitMs } }: Waiter): Fault {
-  const { message, details } = locks.stillHeld(world, name);
+function late(world: World, { input, caller }: Waiter): Fault {
+  const { name, timeout = defaultWaitMs } = input;
+  const owner = locks.ownerOf(input, caller);
+  const { message, details, hint } = locks.stillHeld(world, name, owner);
   return new Fault("timed_out", `Not acquired within ${format(timeout)}: ${message}`, {
     details,
-    hint: `wait for as long as it takes: port-daddy lock ${name} --timeout 0`,
+    // Nobody gets a lock by waiting for themselves.
+    hint:
+      details["holder"] === owner
+        ? hint
+        : `wait for as long as it takes: port-daddy lock ${name} --timeout 0`,
   });
 }

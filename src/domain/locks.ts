@@ -188,8 +188,8 @@ export function resume(world: World): void {
 }
 
 /** Why a wait for a lock has ended without it: somebody has it still. */
-export function stillHeld(world: World, name: string): Fault {
-  return held(world, name, findCurrent(world, name));
+export function stillHeld(world: World, name: string, as?: string): Fault {
+  return held(world, name, findCurrent(world, name), as);
 }
 
 /** When a lock lapses, unless it is extended; `undefined` where nobody has it. */

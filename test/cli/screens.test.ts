@@ -195,6 +195,13 @@ describe("claim", () => {
     expect((await screen("claim myapp:api -q", answers)).err).toEqual([]);
   });
 
+  test("shows what others have written into a warning as the text that it is", async () => {
+    const warning = "port 3100 is in use by a stranger: process 7 (\x1b]0;owned\x07)";
+    const { err } = await screen("claim myapp:api", { claim: claimed({ warning }) });
+    expect(err.join()).not.toMatch(/[\x07\x1b]/);
+    expect(err.join()).toContain("owned");
+  });
+
   test("passes a warning on, also where it is to be quiet", async () => {
     const warning = "browsers refuse to connect to port 6000";
     const answers = { claim: claimed({ port: 6000, warning }) };
@@ -236,8 +243,9 @@ describe("release", () => {
   ];
 
   test("says what it released", async () => {
-    expect(await both("release myapp:*", { release: { released: 2, services: freed } }))
-      .toMatchInlineSnapshot(`
+    const release = { released: 2, services: freed };
+    const launches = { launches: [], count: 0 };
+    expect(await both("release myapp:*", { release, launches })).toMatchInlineSnapshot(`
       "
       — both —
       Released myapp:api (port 3100)
@@ -248,6 +256,21 @@ describe("release", () => {
       .toMatchInlineSnapshot(`
       "
       — both —
+      "
+    `);
+  });
+
+  test("warns of what is launched and goes on", async () => {
+    const release = { released: 2, services: freed };
+    const ended = { id: "myapp:web", endedAt: startOfTime };
+    const launches = { launches: [{ id: "myapp:api", endedAt: null }, ended], count: 2 };
+    expect(await both("release myapp:*", { release, launches })).toMatchInlineSnapshot(`
+      "
+      — both —
+      Released myapp:api (port 3100)
+      Released myapp:web (port 3101)
+      ! warning: what was launched as myapp:api goes on without its claim
+      ! hint: end it: port-daddy launch --stop myapp:api
       "
     `);
   });
@@ -274,7 +297,7 @@ describe("release", () => {
       "
       — both —
       ! Nothing to release: myapp:aip holds no port
-      ! hint: did you mean: port-daddy release myapp:api
+      ! hint: see what there is: port-daddy find myapp:api
       "
     `);
     expect(await both("release elsewhere", { release: none, services })).toMatchInlineSnapshot(`
@@ -299,8 +322,9 @@ describe("release", () => {
       });
     const { calls } = await screen("release * --force", {
       release: { released: 2, services: freed },
+      launches: { launches: [], count: 0 },
     });
-    expect(calls).toEqual([["release", { id: "*" }]]);
+    expect(calls[0]).toEqual(["release", { id: "*" }]);
   });
 });
 
@@ -435,7 +459,7 @@ describe("who", () => {
       "
       — both —
       nobody has claimed port 8080
-        it is never given out: port 8080 is reserved
+        given only to who asks for it by its number: port 8080 is reserved
         listening: a process of root that cannot be seen from here
       "
     `);

@@ -6,7 +6,7 @@ import { commands } from "../../src/cli/commands/index.ts";
 import { commonFlags, flagText } from "../../src/cli/command.ts";
 import { usage } from "../../src/cli/help.ts";
 import { settings } from "../../src/config.ts";
-import { events } from "../../src/contract/events.ts";
+import { actionsOf, events, type EventName } from "../../src/contract/events.ts";
 import { faults } from "../../src/contract/faults.ts";
 import type { Field } from "../../src/contract/fields.ts";
 import { metrics, type Metric } from "../../src/contract/metrics.ts";
@@ -54,8 +54,15 @@ const tables: Record<string, () => string> = {
     ),
   events: () =>
     markdown(
-      ["Event", "Meaning"],
-      Object.entries(events).map(([name, { summary }]) => [code(name), summary]),
+      ["Event", "In the log", "Webhooks", "Meaning"],
+      Object.entries(events).map(([name, { summary, webhook }]) => [
+        code(name),
+        actionsOf(name as EventName)
+          .map(code)
+          .join(", "),
+        webhook ? "yes" : "",
+        summary,
+      ]),
     ),
   faults: () =>
     markdown(

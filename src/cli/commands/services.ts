@@ -119,7 +119,8 @@ export const release = command({
     "port-daddy release 'myapp:*:feature-auth'",
     "port-daddy release 'myapp:*' --dry-run",
   ],
-  async run({ args: [id = ""], flags: { force, json, quiet, ...given } }, { daemon, terminal }) {
+  async run({ args: [id = ""], flags: { force, json, quiet, ...given } }, context) {
+    const { daemon, terminal } = context;
     if (matchesEverything(id) && !force && !given.dryRun) {
       throw new Fault(
         "invalid_input",
@@ -135,14 +136,25 @@ export const release = command({
     if (quiet) return answer.services.forEach((freed) => terminal.out(freed.id));
     const done = given.dryRun ? "Would release" : "Released";
     for (const freed of answer.services) terminal.out(`${done} ${freed.id} (port ${freed.port})`);
-    if (answer.released > 0) return;
+    if (answer.released > 0) return given.dryRun ? undefined : warnOfLaunches(id, context);
     if (isPattern(id)) return terminal.err(`Nothing to release: no service matches ${id}`);
     const what = given.port === undefined ? "holds no port" : `does not hold port ${given.port}`;
     terminal.err(`Nothing to release: ${plain(id)} ${what}`);
-    const meant = whatWasMeant(id, await identities(daemon));
-    if (meant !== undefined) terminal.err(`hint: did you mean: port-daddy release ${meant}`);
+    // Whoever reads hints without thinking must not release what is another's.
+    const meant = given.port === undefined ? whatWasMeant(id, await identities(daemon)) : id;
+    if (meant !== undefined) terminal.err(`hint: see what there is: port-daddy find ${meant}`);
   },
 });
+
+/** A command that is launched goes on without its claim. */
+async function warnOfLaunches(pattern: string, { daemon, terminal }: Context): Promise<void> {
+  const { launches } = await daemon.call("launches", { pattern });
+  for (const { id, endedAt } of launches) {
+    if (endedAt !== null) continue;
+    warn(`what was launched as ${id} goes on without its claim`, terminal);
+    terminal.err(`hint: end it: port-daddy launch --stop ${id}`);
+  }
+}
 
 /** The parts of a project that was named alone, or else the nearest identity. */
 function whatWasMeant(id: string, known: string[]): string | undefined {
@@ -254,7 +266,7 @@ function fullReport({ port, service, listeners, refusal }: PortReport): string[]
     service?.expiresAt &&
       `  until ${dateTime(service.expiresAt)} (${relative(service.expiresAt, now)})`,
     !service && `nobody has claimed port ${port}`,
-    refusal && `  it is never given out: ${refusal}`,
+    refusal && `  given only to who asks for it by its number: ${refusal}`,
     ...listeners.map(
       (process) =>
         `  ${process.stranger && service ? "a stranger listens" : "listening"}: ${processLine(process, home, now)}`,

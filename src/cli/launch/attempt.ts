@@ -158,10 +158,17 @@ function tellHijacked({ id, wanted }: Plan, port: number, by: ProcessInfo, { tel
   if (!wanted.retry) tell(`hint: to take another port then: port-daddy launch ${id} --retry`);
 }
 
-function tellElsewhere({ id, words }: Plan, port: number, ports: number[], { tell }: Output): void {
+function tellElsewhere(
+  { id, words, wanted }: Plan,
+  port: number,
+  ports: number[],
+  { tell }: Output,
+): void {
   const opened = ports.map((each) => `port ${each}`).join(" and ");
   tell(`warning: it listens on ${opened}, and not on ${port}, which is claimed for it`);
+  const flags = `${wanted.detached ? "--detach " : ""}--force-new --port ${ports[0]}`;
+  const command = plain(words.map(shellWord).join(" "));
   tell(
-    `hint: have it read PORT, or claim what it uses: port-daddy launch ${id} --port ${ports[0]} -- ${plain(words.map(shellWord).join(" "))}`,
+    `hint: have it read PORT, or claim what it uses: port-daddy launch ${id} ${flags} -- ${command}`,
   );
 }

@@ -1,6 +1,7 @@
 // Launches one service, and watches over its command until that has ended.
 
 import type { Launched } from "../../contract/entities.ts";
+import { Fault } from "../../contract/faults.ts";
 import { onSignals, onStop } from "../../system/signals.ts";
 import { adoptOrphans, send } from "../../system/trees.ts";
 import type { Context } from "../command.ts";
@@ -95,9 +96,9 @@ async function watchOver(
   for (let { port } = run; ;) {
     const startedAt = performance.now();
     const { code, isHijacked } = await attempt({ plan, port, others }, watched, output, inform);
-    if (isHijacked && wanted.retry && !stopping.aborted && moves++ < maxMoves) {
-      const { port: _, ...elsewhere } = wanted;
-      ({ port } = await claim({ ...plan, wanted: elsewhere }, context));
+    if (isHijacked && wanted.retry && !stopping.aborted) {
+      if (moves++ === maxMoves) throw outrun(id, port);
+      port = await claimElsewhere(plan, context);
       tell(`moved to port ${port}`);
       continue;
     }
@@ -108,8 +109,34 @@ async function watchOver(
     await inform({ state: "restarting", code });
     await pause(pauseMs, stopping);
     if (stopping.aborted) return code;
+    if (!(await isClaimed(id, context.daemon))) {
+      port = await claimElsewhere(plan, context);
+      tell(`its claim was released meanwhile; claimed port ${port}`);
+    }
     pauseMs = Math.min(2 * pauseMs, longestPauseMs);
   }
+}
+
+/** Whether an identity holds a port at this moment. */
+export async function isClaimed(id: string, daemon: Context["daemon"]): Promise<boolean> {
+  return (await daemon.call("services", { pattern: id })).count > 0;
+}
+
+/** A port that need not be the one that was asked for. */
+async function claimElsewhere(plan: Plan, context: Context): Promise<number> {
+  const { port: _, ...wanted } = plan.wanted;
+  return (await claim({ ...plan, wanted }, context)).port;
+}
+
+function outrun(id: string, port: number): Fault {
+  return new Fault(
+    "held",
+    `${id} was started ${maxMoves + 1} times, and each time its port was taken first`,
+    {
+      details: { id, port },
+      hint: `see who has the last one: port-daddy who ${port}`,
+    },
+  );
 }
 
 /** Where the rest of the project is, as variables. */

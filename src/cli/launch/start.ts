@@ -15,6 +15,7 @@ import { end } from "./ending.ts";
 import { startLauncher, type Launcher } from "./errand.ts";
 import { endingSignals, passedSignals } from "./keeper.ts";
 import * as launcher from "./launcher.ts";
+import { isClaimed } from "./launcher.ts";
 
 /** How launches are asked for. */
 export type Wishes = Plan["wanted"] & {
@@ -34,6 +35,7 @@ export async function start(
   const wanted: string[] = [];
   for (const id of new Set(ids)) {
     const running = wishes.forceNew ? undefined : await findRunning(id, context);
+    if (running) await keepClaimed(running, context);
     if (running) tellRunning(running, say, context);
     else wanted.push(id);
   }
@@ -55,11 +57,12 @@ async function alone(id: string, wishes: Wishes, say: Say, context: Context): Pr
 
 /** Several beside each other, or such as go on without us. All have their ports before the first begins. */
 async function beside(ids: string[], wishes: Wishes, say: Say, context: Context): Promise<number> {
+  const plans: Plan[] = [];
+  for (const id of ids) plans.push(await planFor(id, wishes, context));
   const launchers: Launcher[] = [];
   try {
-    for (const id of ids) {
-      const plan = await planFor(id, wishes, context);
-      const take = wishes.detached ? undefined : takeFor(id, context);
+    for (const plan of plans) {
+      const take = wishes.detached ? undefined : takeFor(plan.id, context);
       const begin = () => startLauncher(plan, context, say.quiet === true, take);
       const started = await orRunning(begin, wishes, say, context);
       if (started) launchers.push(started);
@@ -123,6 +126,13 @@ async function findRunning(id: string, { daemon }: Context): Promise<Running | u
   const { services } = await daemon.call("services", { pattern: id, status: "running" });
   const [service] = services.filter(({ listener }) => listener?.stranger !== true);
   return service && { id, url: localUrl(service.port), launch: null };
+}
+
+/** A claim that was released while its command went on is made again: what runs has its port. */
+async function keepClaimed({ id, launch }: Running, { daemon }: Context): Promise<void> {
+  if (!launch || (await isClaimed(id, daemon))) return;
+  const { port, pid } = launch;
+  await daemon.call("claim", { id, port, pid, onlyIfFree: true });
 }
 
 /** Where the identity is launched meanwhile: ends that, if it is to make room, and otherwise says so and starts nothing. */
