@@ -17,7 +17,7 @@ import type { Send } from "../src/daemon/sending.ts";
 import { createStreams } from "../src/daemon/streams.ts";
 import * as agents from "../src/domain/agents.ts";
 import type { Daemon } from "../src/daemon/daemon.ts";
-import type { RequestEnv } from "../src/daemon/address.ts";
+import type { RequestEnv } from "../src/daemon/request.ts";
 import { answerHeaders, createApp } from "../src/daemon/server.ts";
 import { makeWorld, type TestWorld } from "./world.ts";
 

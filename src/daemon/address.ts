@@ -11,36 +11,7 @@ import { shellWord } from "../contract/shell.ts";
 import { reasonOf } from "../system/paths.ts";
 import { listenersOn, usersOn } from "../system/sockets.ts";
 import type { Door } from "./doors.ts";
-import type { RouteMeter } from "./metrics/requests.ts";
-
-/** How a request reached us, and what is noted of it for whoever counts it. */
-export type RequestEnv = {
-  Bindings: { route?: RouteMeter; isHeld?: true } & (
-    | { transport: "socket" }
-    | {
-        transport: "tcp";
-        port: number;
-        remoteAddress: string;
-        /** Whether it came by a loopback address. */
-        isLoopback: boolean;
-        /** Lets the connection be quiet for as long as it takes. */
-        hold: () => void;
-      }
-  );
-};
-
-/** What an operation that waits must know of its request. */
-export type HeldRequest = {
-  /** Aborted when the caller has gone. */
-  signal: AbortSignal;
-  /** Says that the answer may take long, until the function that it returns is called. */
-  hold: () => () => void;
-  /** The last id that the reader of a stream has seen. */
-  lastEventId: number | undefined;
-};
-
-/** The most that a request's body may hold. */
-export const maxBodyBytes = 256 * 1024;
+import type { RequestEnv } from "./request.ts";
 
 export type Serve = (request: Request, env: RequestEnv["Bindings"]) => Response | Promise<Response>;
 type Server = Bun.Server<undefined>;

@@ -11,7 +11,7 @@ import * as messages from "../domain/messages.ts";
 import * as services from "../domain/services.ts";
 import type { Entry } from "../store/journal.ts";
 import type { World } from "../world.ts";
-import type { HeldRequest } from "./address.ts";
+import type { HeldRequest } from "./request.ts";
 import type { Daemon } from "./daemon.ts";
 import {
   bufferBytes,

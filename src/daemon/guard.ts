@@ -7,7 +7,7 @@ import type { MiddlewareHandler } from "hono";
 import type { Config } from "../config.ts";
 import { Fault } from "../contract/faults.ts";
 import { inUrl, isWildcard, loopbackNames } from "../contract/loopback.ts";
-import { maxBodyBytes, type RequestEnv } from "./address.ts";
+import { maxBodyBytes, type RequestEnv } from "./request.ts";
 import { pagePaths, type Access } from "./access.ts";
 import { expand } from "./targets.ts";
 import { createRates } from "./rates.ts";

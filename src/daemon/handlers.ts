@@ -27,7 +27,7 @@ import { write } from "./metrics/exposition.ts";
 import { families } from "./metrics/readings.ts";
 import { openapi } from "./openapi.ts";
 import { releaseAll } from "./reaper.ts";
-import type { HeldRequest } from "./address.ts";
+import type { HeldRequest } from "./request.ts";
 import { acquireNow, untilAcquired, untilHealthy } from "./waiting.ts";
 
 type Handler<N extends OperationName> = (

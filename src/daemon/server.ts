@@ -1,6 +1,6 @@
 // HTTP: the guard, a route for each operation, one mapper of faults.
 
-import { Hono, type Context } from "hono";
+import { Hono } from "hono";
 import { getPath } from "hono/utils/url";
 import { asFault, Fault } from "../contract/faults.ts";
 import { checkShape, checkText, type Field } from "../contract/fields.ts";
@@ -20,14 +20,12 @@ import * as agents from "../domain/agents.ts";
 import type { Caller } from "../world.ts";
 import { asStorageFault } from "../store/trouble.ts";
 import { socketFile } from "../system/paths.ts";
-import { maxBodyBytes, type HeldRequest, type RequestEnv } from "./address.ts";
 import { assetFor } from "./assets.ts";
 import type { Daemon } from "./daemon.ts";
 import { guard } from "./guard.ts";
 import { handlers } from "./handlers.ts";
 import { contentType } from "./metrics/exposition.ts";
-
-type RequestContext = Context<RequestEnv>;
+import { maxBodyBytes, type HeldRequest, type RequestContext, type RequestEnv } from "./request.ts";
 
 export function createApp(daemon: Daemon): Hono<RequestEnv> {
   const app = new Hono<RequestEnv>({ getPath: pathOf });

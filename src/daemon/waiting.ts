@@ -11,7 +11,7 @@ import { find } from "../domain/services.ts";
 import type { Caller, World } from "../world.ts";
 import type { Daemon } from "./daemon.ts";
 import { unhealthy } from "./health.ts";
-import type { HeldRequest } from "./address.ts";
+import type { HeldRequest } from "./request.ts";
 
 /** How often the machine is looked at while somebody waits. Half of it is the mean delay of the answer. */
 const lookEveryMs = 100;

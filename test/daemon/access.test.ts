@@ -2,7 +2,7 @@
 
 import { afterEach, expect, spyOn, test } from "bun:test";
 import * as os from "node:os";
-import type { RequestEnv } from "../../src/daemon/address.ts";
+import type { RequestEnv } from "../../src/daemon/request.ts";
 import { makeSide, type Side } from "../scenario.ts";
 import { makeWorld } from "../world.ts";
 

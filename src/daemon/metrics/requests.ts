@@ -3,7 +3,7 @@
 import type { MiddlewareHandler } from "hono";
 import { matchedRoutes } from "hono/route";
 import { noRoute, routeLabel } from "../../contract/metrics.ts";
-import type { RequestEnv } from "../address.ts";
+import type { RequestEnv } from "../request.ts";
 import { observe, type Counter, type Histogram, type Meters } from "./meters.ts";
 
 /** What is counted of a route; each status when it is first answered. */
