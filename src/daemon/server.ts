@@ -5,11 +5,9 @@ import { getPath } from "hono/utils/url";
 import { asFault, Fault } from "../contract/faults.ts";
 import { checkShape, checkText, type Field } from "../contract/fields.ts";
 import { agentId, callerId } from "../contract/values.ts";
-import { parseJson } from "../contract/json.ts";
 import { buildLabel, headers, settingsLabel } from "../contract/headers.ts";
 import {
   operations,
-  pathFields,
   routePattern,
   type Operation,
   type OperationName,
@@ -24,8 +22,9 @@ import { assetFor } from "./assets.ts";
 import type { Daemon } from "./daemon.ts";
 import { guard } from "./guard.ts";
 import { handlers } from "./handlers.ts";
+import { inputReader, type ReadInput } from "./input.ts";
 import { contentType } from "./metrics/exposition.ts";
-import { maxBodyBytes, type HeldRequest, type RequestContext, type RequestEnv } from "./request.ts";
+import type { HeldRequest, RequestContext, RequestEnv } from "./request.ts";
 
 export function createApp(daemon: Daemon): Hono<RequestEnv> {
   const app = new Hono<RequestEnv>({ getPath: pathOf });
@@ -56,11 +55,12 @@ export function createApp(daemon: Daemon): Hono<RequestEnv> {
   for (const name of Object.keys(operations) as OperationName[]) {
     const { method, path, answersIn } = operations[name];
     const meter = requests.route(method, path);
+    const readInput = inputReader(operations[name]);
     app.on(method, path, (c) => {
       c.env.route = meter;
       // Asked for its headers alone, a stream would stay open with nobody to read it.
       if (answersIn === "events" && c.req.method === "HEAD") return reply(daemon, {}, 200);
-      return answer(daemon, name, c);
+      return answer(daemon, name, readInput, c);
     });
   }
   app.notFound((c) => {
@@ -83,10 +83,15 @@ function pathOf(request: Request): string {
 type AnyHandler = (daemon: Daemon, input: unknown, caller: Caller, request: HeldRequest) => unknown;
 
 /** Checks the input, asks the domain, and answers when what it changed is stored. */
-async function answer(daemon: Daemon, name: OperationName, c: RequestContext): Promise<Response> {
+async function answer(
+  daemon: Daemon,
+  name: OperationName,
+  readInput: ReadInput,
+  c: RequestContext,
+): Promise<Response> {
   const operation: Operation = operations[name];
   if (operation.isLocal && c.env.transport !== "socket") throw notLocal(daemon);
-  const given = await readInput(operation, c);
+  const given = await readInput(c);
   const caller = callerOf(c);
   let stored: Promise<void> | undefined;
   let response: Response | undefined;
@@ -189,91 +194,6 @@ export function answerHeaders(build: Daemon["build"], port: number | undefined, 
     [headers.build]: buildLabel(build),
     [headers.settings]: settingsLabel(port, range),
   };
-}
-
-/** Merges path, query and body. A field given twice with two values is a fault; an unknown query key is ignored. */
-async function readInput(
-  { input, path }: Operation,
-  c: RequestContext,
-): Promise<Record<string, unknown>> {
-  const given = await readBody(c);
-  function add(name: string, value: unknown): void {
-    if (Object.hasOwn(given, name) && JSON.stringify(given[name]) !== JSON.stringify(value)) {
-      throw new Fault("invalid_input", `${name} is given twice, and differently`, {
-        details: { field: name },
-      });
-    }
-    given[name] = value;
-  }
-  for (const name of namesIn(path)) add(name, input[name]!.read(c.req.param(name) ?? ""));
-  if (c.req.url.includes("?")) {
-    for (const [name, texts] of Object.entries(c.req.queries())) {
-      if (Object.hasOwn(input, name) && texts.length > 0)
-        add(name, readQuery(input[name]!, texts, name));
-    }
-  }
-  return given;
-}
-
-/** The names in a route, which is taken apart once. */
-function namesIn(path: string): string[] {
-  const names = namesOf.get(path) ?? pathFields(path);
-  namesOf.set(path, names);
-  return names;
-}
-
-const namesOf = new Map<string, string[]>();
-
-function readQuery(field: Field<unknown>, texts: string[], name: string): unknown {
-  const values = texts.map((text) => field.read(text));
-  if (values.every((value) => Array.isArray(value))) return values.flat();
-  if (values.length === 1) return values[0];
-  throw new Fault("invalid_input", `${name} is given ${values.length} times`, {
-    details: { field: name },
-  });
-}
-
-async function readBody(c: RequestContext): Promise<Record<string, unknown>> {
-  // In this order: to ask for the body makes a stream of it, which costs as much as reading it.
-  if (c.req.header("content-length") === undefined && c.req.raw.body === null) return {};
-  const text = await bodyText(c).catch(cutOff);
-  if (text.trim() === "") return {};
-  const body = parseBody(text);
-  if (typeof body !== "object" || body === null || Array.isArray(body)) {
-    throw new Fault("invalid_input", "The body must be a JSON object", {
-      details: { field: "body" },
-    });
-  }
-  return body as Record<string, unknown>;
-}
-
-/** Reads a body to its end, or to the limit where no length was announced. */
-async function bodyText(c: RequestContext): Promise<string> {
-  if (c.req.header("content-length") !== undefined) return c.req.text();
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of c.req.raw.body ?? []) {
-    size += chunk.length;
-    if (size > maxBodyBytes) throw new Fault("too_large", `A body may hold ${maxBodyBytes} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString("utf8");
-}
-
-/** The sender has gone, or its framing was nonsense: there is nothing to tell anybody. */
-function cutOff(error: unknown): never {
-  if (error instanceof Fault) throw error;
-  throw new Fault("invalid_input", "The body did not arrive whole", { details: { field: "body" } });
-}
-
-function parseBody(text: string): unknown {
-  try {
-    return parseJson(text);
-  } catch (error) {
-    throw new Fault("invalid_input", `The body is not JSON: ${(error as Error).message}`, {
-      details: { field: "body" },
-    });
-  }
 }
 
 function callerOf(c: RequestContext): Caller {
