@@ -22,13 +22,14 @@ import * as database from "../store/database.ts";
 import type { Caller } from "../world.ts";
 import type { Daemon } from "./daemon.ts";
 import * as feeds from "./feeds.ts";
+import { untilHealthy } from "./healthWait.ts";
 import * as launching from "./launching.ts";
+import { acquireNow, untilAcquired } from "./lockWait.ts";
 import { write } from "./metrics/exposition.ts";
 import { families } from "./metrics/readings.ts";
 import { openapi } from "./openapi.ts";
 import { releaseAll } from "./reaper.ts";
 import type { HeldRequest } from "./request.ts";
-import { acquireNow, untilAcquired, untilHealthy } from "./waiting.ts";
 
 type Handler<N extends OperationName> = (
   daemon: Daemon,

@@ -1,6 +1,7 @@
-// What the daemon knows of a request beside what it asks for.
+// What the daemon knows of a request beside what it asks for, and how one ends that is held in vain.
 
 import type { Context } from "hono";
+import { Fault } from "../contract/faults.ts";
 import type { RouteMeter } from "./metrics/requests.ts";
 
 /** How a request reached us, and what is noted of it for whoever counts it. */
@@ -34,3 +35,14 @@ export type HeldRequest = {
 
 /** The most that a request's body may hold. */
 export const maxBodyBytes = 256 * 1024;
+
+export function goneFault(): Fault {
+  return new Fault("unavailable", "The caller has gone");
+}
+
+export function stoppingFault(): Fault {
+  return new Fault("unavailable", "The daemon is stopping", {
+    details: { stopping: true },
+    hint: "it may be back in a moment: port-daddy status",
+  });
+}

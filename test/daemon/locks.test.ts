@@ -5,7 +5,7 @@ import { expect, test } from "bun:test";
 import type { Lock } from "../../src/contract/entities.ts";
 import { createAlarm } from "../../src/daemon/alarm.ts";
 import { reap } from "../../src/daemon/reaper.ts";
-import { untilAcquired } from "../../src/daemon/waiting.ts";
+import { untilAcquired } from "../../src/daemon/lockWait.ts";
 import * as locks from "../../src/domain/locks.ts";
 import { makeSide, type Side } from "../scenario.ts";
 import { makeWorld, startOfTime, type TestWorld } from "../world.ts";

@@ -1,17 +1,15 @@
-// Requests that are held until something is so.
+// Requests that are held until services are healthy.
 
 import { format } from "../contract/duration.ts";
-import { processInWords, type Lock, type Service } from "../contract/entities.ts";
+import { processInWords, type Service } from "../contract/entities.ts";
 import { Fault } from "../contract/faults.ts";
 import { defaultWaitMs, type InputOf, type OutputOf } from "../contract/operations.ts";
 import * as launches from "../domain/launches.ts";
-import * as lockQueue from "../domain/lockQueue.ts";
-import * as locks from "../domain/locks.ts";
 import { find } from "../domain/services.ts";
-import type { Caller, World } from "../world.ts";
+import type { World } from "../world.ts";
 import type { Daemon } from "./daemon.ts";
 import { unhealthy } from "./health.ts";
-import type { HeldRequest } from "./request.ts";
+import { goneFault, stoppingFault, type HeldRequest } from "./request.ts";
 
 /** How often the machine is looked at while somebody waits. Half of it is the mean delay of the answer. */
 const lookEveryMs = 100;
@@ -47,7 +45,6 @@ async function lookUntilHealthy(
   let looks: (Service | Missing)[] = [];
   while (true) {
     const next = Promise.all(ids.map((id) => sharedLook(daemon, id)));
-    // A look under way at the end may take a moment longer: its reason is worth more than the moment.
     const isOver = end.aborted;
     looks =
       (await (isOver ? Promise.race([next, Bun.sleep(lastLookMs)]) : unlessAborted(next, end))) ??
@@ -62,90 +59,6 @@ async function lookUntilHealthy(
     if (isOver) throw notInTime(missing, timeout);
     await unlessAborted(Bun.sleep(lookEveryMs), end);
   }
-}
-
-/** Acquires a lock at once or not at all. What cannot be delivered any more is taken back. */
-export async function acquireNow(
-  { world }: Daemon,
-  input: InputOf<"lock">,
-  caller: Caller,
-  { signal }: HeldRequest,
-): Promise<Lock> {
-  const lock = locks.acquire(world, input, caller);
-  await world.journal.landed();
-  if (signal.aborted) locks.takeBack(world, lock);
-  return lock;
-}
-
-/**
- * Answers when the lock is acquired, first come first served. Throws `timed_out` naming the holder, `limit_reached`,
- * `unavailable` where the daemon stops meanwhile. What cannot be delivered any more is taken back.
- */
-export async function untilAcquired(
-  { world, alarm, live, stopping }: Daemon,
-  input: InputOf<"lock">,
-  caller: Caller,
-  { signal, hold }: HeldRequest,
-): Promise<Lock> {
-  if (stopping.aborted) throw stoppingFault();
-  const letGo = hold();
-  let ending = Promise.withResolvers<Ending>();
-  // What is granted must land, and only at this moment is it known with which turn.
-  const end = (outcome: Lock | Fault) => ending.resolve({ outcome, landed: isStored(world) });
-  const onStop = () => end(stoppingFault());
-  const onGone = () => end(goneFault());
-  stopping.addEventListener("abort", onStop);
-  signal.addEventListener("abort", onGone);
-  let leave = () => {};
-  try {
-    const isGone = () => signal.aborted || stopping.aborted;
-    const waiter = lockQueue.join(world, { input, caller, isGone, end });
-    leave = () => lockQueue.leave(world, waiter);
-    alarm.set();
-    live.touch();
-    while (true) {
-      const { outcome, landed } = await ending.promise;
-      const hasLanded = await landed;
-      if (outcome instanceof Fault) throw outcome;
-      if (hasLanded) {
-        if (signal.aborted) locks.takeBack(world, outcome);
-        return outcome;
-      }
-      // With the grant went whatever freed the lock.
-      ending = Promise.withResolvers();
-      lockQueue.stand(world, waiter, "back");
-      alarm.set();
-      if (stopping.aborted) onStop();
-      if (signal.aborted) onGone();
-    }
-  } finally {
-    leave();
-    live.touch();
-    stopping.removeEventListener("abort", onStop);
-    signal.removeEventListener("abort", onGone);
-    letGo();
-  }
-}
-
-/** How a wait for a lock ended, and whether what that rests on is stored, once that is known. */
-type Ending = { outcome: Lock | Fault; landed: Promise<boolean> };
-
-function isStored({ journal }: Daemon["world"]): Promise<boolean> {
-  return journal.landed().then(
-    () => true,
-    () => false,
-  );
-}
-
-function goneFault(): Fault {
-  return new Fault("unavailable", "The caller has gone");
-}
-
-function stoppingFault(): Fault {
-  return new Fault("unavailable", "The daemon is stopping", {
-    details: { stopping: true },
-    hint: "it may be back in a moment: port-daddy status",
-  });
 }
 
 type Missing = { missing: string; reason: string; hint?: string };

@@ -5,7 +5,7 @@ import { afterEach, expect, spyOn, test } from "bun:test";
 import * as os from "node:os";
 import type { Daemon } from "../../src/daemon/daemon.ts";
 import { createProbe } from "../../src/daemon/probe.ts";
-import { untilHealthy } from "../../src/daemon/waiting.ts";
+import { untilHealthy } from "../../src/daemon/healthWait.ts";
 import { makeSide } from "../scenario.ts";
 import { makeWorld, type TestWorld } from "../world.ts";
 
