@@ -36,17 +36,15 @@ export function createCourier(
   const working = new Map<string, Promise<void>>();
   /** Those that wait for a while, because their last attempt failed. */
   const timers = new Map<string, Timer>();
-  /** What came of deliveries, where that could not be stored yet: they are not made again for it. */
-  const unsettled = new Map<string, deliveries.Outcome>();
+  /** What came of a webhook's delivery, where that could not be stored yet: it is not made again for it. */
+  const unsettled = new Map<string, { delivery: string; outcome: deliveries.Outcome }>();
   const testing = new Set<string>();
   const attempts = new Map<string, number>();
   let isStopped = false;
 
-  /** Sends and counts it. */
-  async function attempt(row: webhooks.Row, delivery: deliveries.Row): Promise<deliveries.Outcome> {
-    const outcome = await send(row, delivery);
-    attempts.set(row.id, (attempts.get(row.id) ?? 0) + 1);
-    return outcome;
+  /** To be called for a webhook that is still there: of one that was removed nothing is kept. */
+  function count(id: string): void {
+    attempts.set(id, (attempts.get(id) ?? 0) + 1);
   }
 
   /** Serves every webhook that has something to send. */
@@ -100,14 +98,16 @@ export function createCourier(
     const row = webhooks.findRow(world, id);
     const delivery = deliveries.next(world, id);
     if (!row || !delivery || isStopped || !row.active || row.paused !== null) return false;
-    const kept = unsettled.get(delivery.id);
-    const outcome = kept ?? (await attempt(row, delivery));
+    const kept = unsettled.get(id);
+    const isMade = kept?.delivery === delivery.id;
+    const outcome = isMade ? kept.outcome : await send(row, delivery);
     if (isStopped && outcome.error !== null) return false; // It counts for nothing that we have cut it off.
     if (!webhooks.findRow(world, id)) return false;
-    unsettled.set(delivery.id, outcome);
+    if (!isMade) count(id);
+    unsettled.set(id, { delivery: delivery.id, outcome });
     const settled = settle(delivery, outcome);
     await world.journal.landed();
-    unsettled.delete(delivery.id);
+    unsettled.delete(id);
     onSettled(settled);
     return outcome.error === null;
   }
@@ -130,7 +130,7 @@ export function createCourier(
     }
     testing.add(row.id);
     try {
-      return await attempt(row, delivery);
+      return await send(row, delivery);
     } finally {
       testing.delete(row.id);
     }
@@ -153,7 +153,9 @@ export function createCourier(
   }
   world.journal.listen(lookSoon);
   world.journal.listen(({ event, targetId }) => {
-    if (event === "webhook.remove") attempts.delete(targetId);
+    if (event !== "webhook.remove") return;
+    attempts.delete(targetId);
+    unsettled.delete(targetId);
   });
 
   return {
@@ -163,7 +165,8 @@ export function createCourier(
       const row = webhooks.getRow(world, id);
       const delivery = deliveries.ofTest(world, row, caller);
       const outcome = await sendAlone(row, delivery);
-      webhooks.getRow(world, id);
+      webhooks.getRow(world, id); // Or not found, where it was removed meanwhile.
+      count(id);
       const settled = deliveries.settle(world, delivery, outcome, null);
       if (outcome.error === null) webhooks.resume(world, id, caller);
       look();

@@ -289,6 +289,21 @@ test("a webhook that is removed while a send is under way is sent nothing more, 
   ]);
 });
 
+test("of a webhook that is removed while a send or a test is under way no attempts are counted any more", async () => {
+  const side = setUp();
+  const [sent, tested] = [add(side, "sent"), add(side, "tested", { events: ["lock.*"] })];
+  side.answers.set("sent", "hangs").set("tested", "hangs");
+  happen(side, "s0");
+  const ended = side.courier.test(tested, caller).catch(() => {});
+  await turns();
+  for (const id of [sent, tested]) webhooks.remove(side.world, { id }, caller);
+  await turns();
+  for (const host of ["sent", "tested"]) side.hanging.get(host)!(arrived);
+  await ended;
+  await turns();
+  expect(side.courier.attempts()).toEqual({});
+});
+
 test("a webhook that is removed or switched off before a retry is not tried again", async () => {
   const { pass, timers } = fakeTimers();
   const side = setUp();
