@@ -7,8 +7,6 @@ import type { Family, Histogram } from "./meters.ts";
 /** What passes through an Ethernet of 1,500 bytes in one piece, also by IPv6 and with a few options. */
 export const maxDatagramBytes = 1_432;
 
-export type StatsdLines = ReturnType<typeof createStatsdLines>;
-
 /** Remembers what was told, so that it is told once: of counters what was added, of gauges what is new. */
 export function createStatsdLines() {
   const counted = new Map<string, number>();
