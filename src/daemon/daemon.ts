@@ -23,7 +23,7 @@ import {
 } from "./address.ts";
 import { createAccess, type Access } from "./access.ts";
 import { createAlarm, type Alarm } from "./alarm.ts";
-import { createDoors } from "./doors.ts";
+import { createDoors, type Door } from "./doors.ts";
 import { createCourier, type Courier } from "./courier.ts";
 import { createFeeds, type Feeds } from "./feeds.ts";
 import { createLive, type LiveFeed } from "./live.ts";
@@ -33,7 +33,7 @@ import { families } from "./metrics/readings.ts";
 import { createSender, type Sender } from "./metrics/sender.ts";
 import { createPresence, type Presence } from "./presence.ts";
 import { createProbe } from "./probe.ts";
-import { createReaper } from "./reaper.ts";
+import { createReaper, type Reaper } from "./reaper.ts";
 import { pruneAsItGrows } from "./retention.ts";
 import { createRoom, type Room } from "./room.ts";
 import { createSend } from "./sending.ts";
@@ -112,8 +112,46 @@ export async function start(config: Config): Promise<Daemon> {
 
 type Opening = { log: Log; held: Lock; notices: string[]; undo: (() => unknown)[] };
 
+/** What a daemon has once it serves. It is filled while the daemon opens, so that a stop ends what there is by then. */
+type Serving = { servers: (Door & Pick<SocketServer, "stop">)[]; stopTimers(): void };
+
 /** Opens everything in order; `undo` gets what closes each again. */
-async function open(config: Config, { log, held, notices, undo }: Opening): Promise<Daemon> {
+async function open(config: Config, opening: Opening): Promise<Daemon> {
+  // Our own port is one of them once we have it.
+  const reserved = new Set(config.reserved);
+  const world = openWorld({ ...config, reserved }, opening);
+  const serving: Serving = { servers: [], stopTimers() {} };
+  const { daemon, reaper, sender } = assemble(world, opening, serving);
+
+  opening.undo.push(() => Promise.all(serving.servers.map((server) => server.stop(true))));
+  const app = createApp(daemon);
+  const serve: Serve = (request, env) => app.fetch(request, env);
+  const overTcp = await listenOverTcp(config, serve);
+  serving.servers.push(...overTcp.map((server) => tcpDoor(server, serve)));
+  daemon.port = overTcp[0]?.port;
+  if (daemon.port !== undefined) reserved.add(daemon.port);
+  daemon.answerHeaders = answerHeaders(build, daemon.port, config.range);
+  const socket = listenOnSocket(paths.socketFile(config.home), serve);
+  serving.servers.push(socket);
+
+  reaper.resume();
+  record(world, "daemon.start", {
+    version: build.version,
+    pid: process.pid,
+    port: daemon.port ?? null,
+  });
+  const keepers = {
+    keepPlace: placeKeeper(daemon, opening.held, socket),
+    keepDoors: createDoors(serving.servers, daemon.log).look,
+  };
+  daemon.courier.start();
+  pruneAsItGrows(world, daemon.stopping, daemon.log.failure);
+  serving.stopTimers = startTimers(daemon, reaper, keepers, sender);
+  tellStarted(daemon);
+  return daemon;
+}
+
+function openWorld(config: Config, { log, notices, undo }: Opening): World {
   const file = paths.databaseFile(config.home);
   const isEmpty = (fs.statSync(file, { throwIfNoEntry: false })?.size ?? 0) === 0;
   const isGone = isEmpty && fs.existsSync(paths.sequencesFile(config.home));
@@ -122,17 +160,22 @@ async function open(config: Config, { log, held, notices, undo }: Opening): Prom
   const db = database.open(file, (text) => notices.push(text));
   undo.push(() => db.close());
   for (const notice of notices) log.error(notice);
-
   const clock = { now: Date.now };
-  const reserved = new Set(config.reserved);
-  const world = createWorld({
-    config: { ...config, reserved },
+  return createWorld({
+    config,
     db,
     clock,
     probe: createProbe(clock),
     report: log.failure,
     sequences: paths.sequencesFile(config.home),
   });
+}
+
+type Parts = { daemon: Daemon; reaper: Reaper; sender: Sender | undefined };
+
+/** Puts a daemon together around a world; nothing runs yet. */
+function assemble(world: World, { log, held, notices }: Opening, serving: Serving): Parts {
+  const { config, clock } = world;
   const presence = createPresence(
     (agent) => agents.hear(world, agent),
     (agent) => agents.noteEnd(world, agent),
@@ -153,7 +196,6 @@ async function open(config: Config, { log, held, notices, undo }: Opening): Prom
   world.journal.watch({ landed: live.touch, undone: live.touch });
   const sender =
     config.statsd && createSender(config.statsd, metrics.meters, () => families(daemon), log.warn);
-  let stopTimers = () => {};
   const daemon: Daemon = {
     world,
     build,
@@ -178,48 +220,21 @@ async function open(config: Config, { log, held, notices, undo }: Opening): Prom
       if (stopping.signal.aborted) return;
       log.info(`stopping: ${reason}`);
       stopping.abort();
-      stopTimers();
+      serving.stopTimers();
       daemon.alarm.clear();
-      void close(daemon, [...overTcp, socket], held, sender).then(setStopped);
+      void close(daemon, serving.servers, held, sender).then(setStopped);
     },
     stopped,
   };
+  return { daemon, reaper, sender };
+}
 
-  const app = createApp(daemon);
-  const serve: Serve = (request, env) => app.fetch(request, env);
-  const servers = await listenOverTcp(config, serve);
-  const overTcp = servers.map((server) => tcpDoor(server, serve));
-  undo.push(() => Promise.all(overTcp.map((server) => server.stop(true))));
-  daemon.port = servers[0]?.port;
-  if (daemon.port !== undefined) reserved.add(daemon.port);
-  daemon.answerHeaders = answerHeaders(build, daemon.port, config.range);
-  const socket = listenOnSocket(paths.socketFile(config.home), serve);
-  undo.push(() => socket.stop(true));
-
-  reaper.resume();
-  record(world, "daemon.start", {
-    version: build.version,
-    pid: process.pid,
-    port: daemon.port ?? null,
-  });
-  // What is in the log alone would be gone as well; it is there since something was stored.
-  const stored = [file, `${file}-wal`].map((each) => ({ each, inode: inodeOf(each) }));
-  const isInPlace = () =>
-    held.isInPlace() && stored.every(({ each, inode }) => inodeOf(each) === inode);
-  daemon.courier.start();
-  pruneAsItGrows(world, stopping.signal, log.failure);
-  const doors = createDoors([...overTcp, socket], log);
-  const keepers = {
-    keepPlace: () => keepPlace(daemon, isInPlace, socket),
-    keepDoors: doors.look,
-  };
-  stopTimers = startTimers(daemon, reaper, keepers, sender);
+function tellStarted({ world: { config }, log, port }: Daemon): void {
   log.info(
     `port-daddy ${build.version} (${build.codeHash}) started, pid ${process.pid}, state ${config.home}`,
   );
-  if (daemon.port === undefined)
+  if (port === undefined)
     log.warn(`port ${config.port} is another user's port-daddy; serving the socket alone`);
-  return daemon;
 }
 
 /** Closes everything, each step also where the one before it failed: a full disk must not keep a daemon alive. */
@@ -281,9 +296,16 @@ function record<N extends "daemon.start" | "daemon.stop">(
 
 /**
  * Whoever removes the state directory or the database has ended this daemon: what it stored would be gone. Whoever
- * removes only the socket has not.
+ * removes only the socket has not. Returns what looks for that; to be called when something is stored.
  */
-function keepPlace(daemon: Daemon, isInPlace: () => boolean, socket: SocketServer): void {
-  if (!isInPlace()) daemon.stop("its state directory or database was removed or replaced");
-  else if (socket.renewIfLost()) daemon.log.warn("the socket was gone and has been made anew");
+function placeKeeper(daemon: Daemon, held: Lock, socket: SocketServer): () => void {
+  const file = paths.databaseFile(daemon.world.config.home);
+  // What is in the log alone would be gone as well; it is there since something was stored.
+  const stored = [file, `${file}-wal`].map((each) => ({ each, inode: inodeOf(each) }));
+  return function keepPlace() {
+    const isInPlace =
+      held.isInPlace() && stored.every(({ each, inode }) => inodeOf(each) === inode);
+    if (!isInPlace) daemon.stop("its state directory or database was removed or replaced");
+    else if (socket.renewIfLost()) daemon.log.warn("the socket was gone and has been made anew");
+  };
 }
