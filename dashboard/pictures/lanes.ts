@@ -1,6 +1,7 @@
 // Where spans and dots lie in a window of time: a lane for each service, lock and channel that has something there.
 
 import * as duration from "../../src/contract/duration.ts";
+import { causeOf } from "../../src/contract/events.ts";
 import { byName } from "../order.ts";
 import { clockTime } from "../time.tsx";
 import { count, instant } from "../words.ts";
@@ -165,23 +166,13 @@ export function nearest({ bars, clusters }: Lane, x: number): Bar | Cluster | un
   return found;
 }
 
-const endings: Record<string, string> = {
-  forced: "freed by force",
-  expired: "expired",
-  pid_died: "its process died",
-  stopped: "its server had gone",
-  agent_stale: "its agent went stale",
-  agent_unregistered: "its agent was unregistered",
-  caller_gone: "its waiter had gone",
-};
-
 /** `lock build · ada · 14:02:11 – 14:03:07 · 56s` */
 export function sentenceOfSpan(span: Span, now: number): string {
   const { kind, name, who, from, to, reason } = span;
   const began = from === undefined ? "before" : instant(from, now);
   const ended = to === undefined ? "now" : instant(to, now);
   const lasted = lastingOf(span, now);
-  const why = reason === undefined ? undefined : endings[reason];
+  const why = reason === undefined ? undefined : causeOf(reason);
   return [`${kind} ${name}`, who, `${began} – ${ended}`, lasted, why ?? ""]
     .filter((part) => part !== "")
     .join(" · ");

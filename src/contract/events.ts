@@ -76,7 +76,9 @@ type EventRow<D> = {
   webhook: boolean;
 };
 
-const causes: Record<Exclude<ReleaseReason | UnlockReason, "released" | "forced">, string> = {
+/** Why what was held has ended, in words; what its holder gave back needs none. */
+const causes: Record<Exclude<ReleaseReason | UnlockReason, "released">, string> = {
+  forced: "it was freed by force",
   expired: "it expired",
   pid_died: "its process has died",
   stopped: "its server has ended and not come back",
@@ -84,6 +86,11 @@ const causes: Record<Exclude<ReleaseReason | UnlockReason, "released" | "forced"
   agent_stale: "its agent went stale",
   caller_gone: "whoever waited for it had gone",
 };
+
+/** The words for a reason as the log has it; for one that another version wrote there are none. */
+export function causeOf(reason: string): string | undefined {
+  return Object.hasOwn(causes, reason) ? causes[reason as keyof typeof causes] : undefined;
+}
 
 /** What somebody asked for is theirs; what the daemon does by itself is a cleanup. */
 function orCleanup(asked: string): { of: (data: { reason: string }) => string; all: string[] } {

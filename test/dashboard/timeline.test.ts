@@ -284,7 +284,12 @@ describe("the readout", () => {
     const [going] = spans([], { locks: [["build", at]] });
     expect(sentenceOfSpan(going!, at + 65_000)).toBe("lock build · ada · 14:02:11 – now · 1m5s");
     const [old] = spans([[at, "lock.release", "build", { owner: "ada", reason: "expired" }]]);
-    expect(sentenceOfSpan(old!, at)).toBe("lock build · ada · before – 14:02:11 · expired");
+    expect(sentenceOfSpan(old!, at)).toBe("lock build · ada · before – 14:02:11 · it expired");
+  });
+
+  test("a reason that only a later version knows goes without words", () => {
+    const [span] = spans([[at, "lock.release", "build", { owner: "ada", reason: "recalled" }]]);
+    expect(sentenceOfSpan(span!, at)).toBe("lock build · ada · before – 14:02:11");
   });
 
   test("one message is told with its beginning, many with their number", () => {
