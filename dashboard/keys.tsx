@@ -26,7 +26,7 @@ const rowKeys: Pair[] = [
   ["c", "Copy what the row offers to copy"],
   ["h", "Check a service's health"],
   ["x", "Release, unlock, unregister, clear or delete"],
-  ["p", "Publish to a channel, pause or resume a webhook"],
+  ["p", "Publish to a channel, switch a webhook off and on"],
   ["e", "Edit a webhook"],
   ["t", "Test a webhook"],
 ];

@@ -1,6 +1,7 @@
 // Everything at a glance: the figures, the three pictures, and what happened last.
 
 import { useCallback, useMemo } from "hono/jsx/dom";
+import { webhookState } from "../../src/contract/entities.ts";
 import { parse } from "../../src/contract/range.ts";
 import { Command } from "../parts/copy.tsx";
 import { Empty } from "../parts/empty.tsx";
@@ -85,7 +86,7 @@ function figuresOf({
     .toArray().length;
   const stale = [...agents.values()].filter(({ status }) => status === "stale").length;
   const kept = channels.reduce((sum, { count }) => sum + count, 0);
-  const paused = webhooks.filter(({ active, paused }) => !active || paused !== null).length;
+  const paused = webhooks.filter((each) => webhookState(each) === "paused").length;
   return [
     { page: "services", count: services.size, noun: "service", note: `${running} running` },
     { page: "locks", count: locks.size, noun: "lock", note: `${waiting.length} waiting` },

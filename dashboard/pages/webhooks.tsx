@@ -1,12 +1,12 @@
 // The webhooks: where each goes and for what, how it stands, and what was delivered.
 
 import { useMemo } from "hono/jsx/dom";
-import type { Webhook } from "../../src/contract/entities.ts";
+import { webhookState, type Webhook, type WebhookState } from "../../src/contract/entities.ts";
 import { Fault } from "../../src/contract/faults.ts";
 import { perform } from "../notices.ts";
 import { call } from "../daemon.ts";
 import { useAsked } from "../parts/asked.ts";
-import { Badge } from "../parts/badge.tsx";
+import { Badge, type Tone } from "../parts/badge.tsx";
 import { ask } from "../parts/dialog.tsx";
 import { Facts } from "../parts/facts.tsx";
 import { Filter, wordMatcher } from "../parts/filter.tsx";
@@ -21,13 +21,22 @@ import { askToAdd, askToEdit } from "./webhookForm.tsx";
 
 type Row = { webhook: Webhook; attempts: number };
 
+const tones: Record<WebhookState, Tone> = { on: "good", off: "idle", paused: "bad" };
+
+/** What can be done about each state, and what is said when it was. */
+const switches: Record<WebhookState, { does: string; did: string }> = {
+  on: { does: "Switch off", did: "Switched off" },
+  off: { does: "Switch on", did: "Switched on" },
+  paused: { does: "Resume", did: "Resumed" },
+};
+
 const columns: Column<Row>[] = [
   { head: "Events", cell: ({ webhook }) => <code class="cut">{webhook.events.join(", ")}</code> },
   {
     head: "State",
-    cell: ({ webhook: { active, paused } }) => {
-      if (paused !== null) return <Badge tone="bad">paused: it fails</Badge>;
-      return <Badge tone={active ? "good" : "idle"}>{active ? "on" : "paused"}</Badge>;
+    cell: ({ webhook }) => {
+      const state = webhookState(webhook);
+      return <Badge tone={tones[state]}>{state}</Badge>;
     },
   },
   { head: "Pending", isNumber: true, cell: ({ webhook }) => webhook.pending },
@@ -42,6 +51,7 @@ const shape: Shape<Row> = {
   columns,
   actions: ({ webhook }) => {
     const { url } = webhook;
+    const { does } = switches[webhookState(webhook)];
     return (
       <>
         <button
@@ -63,10 +73,10 @@ const shape: Shape<Row> = {
         <button
           type="button"
           data-key="p"
-          aria-label={`${isOn(webhook) ? "Pause" : "Resume"} ${url}`}
+          aria-label={`${does} ${url}`}
           onClick={() => void toggle(webhook)}
         >
-          {isOn(webhook) ? "Pause" : "Resume"}
+          {does}
         </button>
         <button
           type="button"
@@ -116,10 +126,6 @@ export function Webhooks({ state, params }: { state: State; params: Params }) {
   );
 }
 
-function isOn({ active, paused }: Webhook): boolean {
-  return active && paused === null;
-}
-
 function test({ id, url }: Webhook): Promise<boolean> {
   return perform(async () => {
     const { status, error } = await call("testWebhook", { id }, { deadlineMs: 60_000 });
@@ -130,11 +136,9 @@ function test({ id, url }: Webhook): Promise<boolean> {
 /** Switched off, nothing is put down for it; what pauses by itself is resumed by being switched on. */
 function toggle(webhook: Webhook): Promise<boolean> {
   const { id, url } = webhook;
-  const active = !isOn(webhook);
-  return perform(
-    () => call("updateWebhook", { id, active }),
-    `${active ? "Resumed" : "Paused"} ${url}`,
-  );
+  const state = webhookState(webhook);
+  const change = { id, active: state !== "on" };
+  return perform(() => call("updateWebhook", change), `${switches[state].did} ${url}`);
 }
 
 /** So many deliveries are shown. */
@@ -155,7 +159,8 @@ function Details({ webhook, attempts }: Row) {
           Id: <code>{id}</code>,
           Events: <code>{webhook.events.join(", ")}</code>,
           "Only targets": filter && <code>{filter}</code>,
-          Paused: paused && `${paused}; ${count(dropped, "event")} went by`,
+          Paused:
+            webhookState(webhook) === "paused" && `${paused}; ${count(dropped, "event")} went by`,
           Added: <Ago at={createdAt} />,
         }}
       />

@@ -458,6 +458,14 @@ export const webhook = record(
 );
 export type Webhook = ValueOf<typeof webhook>;
 
+/** off: somebody switched it off; paused: the daemon sends it nothing until it is resumed. */
+export type WebhookState = "on" | "off" | "paused";
+
+export function webhookState({ active, paused }: Pick<Webhook, "active" | "paused">): WebhookState {
+  if (!active) return "off";
+  return paused === null ? "on" : "paused";
+}
+
 export const deliveryStatus = oneOf({
   summary: "Still to be made, made, or given up",
   values: ["pending", "delivered", "failed"],

@@ -235,7 +235,7 @@ describe.skipIf(!isInstalled)("with the keyboard alone", () => {
     expect(messages.map(({ payload }: any) => payload)).toEqual([1, { typed: "by keys" }]);
   });
 
-  test("e edits a webhook, p pauses and resumes it, t tests it", async () => {
+  test("e edits a webhook, p switches it off and on, t tests it", async () => {
     const url = "https://three.invalid/k";
     const { id } = await home.json(["webhooks", "add", url, "--events", "lock.*"]);
     const active = async () => (await home.json(["webhooks", "show", id])).active;
@@ -249,11 +249,11 @@ describe.skipIf(!isInstalled)("with the keyboard alone", () => {
     await dialog().waitFor({ state: "detached" });
     await isFocused(`button: ${url}`);
     await press("p");
-    await noticeOf(page, `Paused ${url}`).waitFor();
-    await rowOf(page, url).locator(".badge").getByText("paused").waitFor();
+    await noticeOf(page, `Switched off ${url}`).waitFor();
+    await rowOf(page, url).locator(".badge").getByText("off").waitFor();
     expect(await active()).toBe(false);
     await press("p");
-    await noticeOf(page, `Resumed ${url}`).waitFor();
+    await noticeOf(page, `Switched on ${url}`).waitFor();
     expect(await active()).toBe(true);
     await press("t");
     // There is no such machine here, and the page says so.

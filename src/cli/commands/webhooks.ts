@@ -1,6 +1,6 @@
 // webhooks add, list, show, update, remove, test, deliveries, events.
 
-import type { Delivery, Webhook } from "../../contract/entities.ts";
+import { webhookState, type Delivery, type Webhook } from "../../contract/entities.ts";
 import { Fault } from "../../contract/faults.ts";
 import { boolean, described, text } from "../../contract/fields.ts";
 import { operations } from "../../contract/operations.ts";
@@ -73,7 +73,7 @@ export const list = command({
           webhook.url,
           webhook.events.join(","),
           webhook.filter,
-          stateOf(webhook),
+          webhookState(webhook),
           webhook.pending || null,
         ]),
         terminal.paint,
@@ -82,11 +82,6 @@ export const list = command({
     );
   },
 });
-
-function stateOf({ active, paused }: Webhook): string {
-  if (!active) return "off";
-  return paused === null ? "on" : "paused";
-}
 
 export const show = command({
   name: "webhooks show",
@@ -98,20 +93,21 @@ export const show = command({
   async run({ args: [id = ""], flags: { json, quiet } }, { daemon, terminal }) {
     const webhook = await daemon.call("webhook", { id });
     if (json) return terminal.out(toJson(webhook));
-    if (quiet) return terminal.out(stateOf(webhook));
+    if (quiet) return terminal.out(webhookState(webhook));
     for (const [label, value] of details(webhook)) terminal.out(`${label.padEnd(9)}${value}`);
   },
 });
 
 function details(webhook: Webhook): [string, string][] {
   const { id, url, events, filter, hasSecret, paused, pending, dropped, createdAt } = webhook;
+  const state = webhookState(webhook);
   const words: [string, string | null][] = [
     ["webhook", id],
     ["url", url],
     ["events", events.join(", ")],
     ["filter", filter],
     ["signed", hasSecret ? "yes" : "no"],
-    ["state", paused === null ? stateOf(webhook) : `paused: ${paused}; ${dropped} events went by`],
+    ["state", state === "paused" ? `paused: ${paused}; ${dropped} events went by` : state],
     ["pending", String(pending)],
     ["added", dateTime(createdAt)],
   ];
@@ -144,7 +140,7 @@ export const update = command({
       ...((on || off) && { active: on === true }),
     });
     if (json) return terminal.out(toJson(webhook));
-    if (!quiet) terminal.out(`Updated the webhook ${id}, which is ${stateOf(webhook)}`);
+    if (!quiet) terminal.out(`Updated the webhook ${id}, which is ${webhookState(webhook)}`);
   },
 });
 
