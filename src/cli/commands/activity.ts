@@ -1,10 +1,10 @@
 // log, whoami.
 
 import type { ActivityEntry } from "../../contract/entities.ts";
+import { entryMatcher } from "../../contract/entryFilter.ts";
 import { sentenceOf } from "../../contract/events.ts";
 import { boolean, span } from "../../contract/fields.ts";
 import { operations, type InputOf } from "../../contract/operations.ts";
-import { matcher } from "../../contract/pattern.ts";
 import { tenYearsMs } from "../../contract/values.ts";
 import { command, type Context } from "../command.ts";
 import { tellAway, untilEnd } from "../following.ts";
@@ -61,7 +61,7 @@ async function followLog(
   context: Context,
 ): Promise<void> {
   const { daemon, terminal } = context;
-  const isWanted = filter(wanted);
+  const isWanted = entryMatcher(wanted);
   function print(entry: ActivityEntry): void {
     terminal.out(json ? toJson(entry) : entryLine(entry, context));
   }
@@ -77,15 +77,6 @@ async function followLog(
     const { entries } = await daemon.call("activity", { ...wanted, before: id + 1 });
     entries.toReversed().forEach(print);
   }
-}
-
-/** The filters of the log, for what comes by the stream. */
-function filter({ action, actor, targetId }: InputOf<"activity">) {
-  const isTarget = matcher(targetId ?? "**");
-  return (entry: ActivityEntry) =>
-    (action === undefined || entry.action === action) &&
-    (actor === undefined || entry.actor === actor) &&
-    isTarget(entry.targetId);
 }
 
 export const whoami = command({
