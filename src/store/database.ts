@@ -111,11 +111,19 @@ function migrate(db: Database, file: string): void {
   })();
 }
 
+/** Of the tables that grow large only what the daemon starts from: where a count goes on, what is to be sent first. */
+const partsOfLarge: Record<string, string> = {
+  activity: "ORDER BY id DESC LIMIT 1",
+  messages: "ORDER BY id DESC LIMIT 1",
+  deliveries:
+    "WHERE number IN (SELECT min(number) FROM deliveries WHERE status = 'pending' GROUP BY webhook)",
+};
+
 /** Reads what the daemon starts from, so that damage there is found now and not by the first request. */
 function readThrough(db: Database): void {
-  for (const table of ["services", "endpoints", "port_memory", "locks", "agents", "channels"])
-    db.query(`SELECT * FROM ${table}`).values();
-  db.query("SELECT * FROM activity ORDER BY id DESC LIMIT 1").values();
+  const tables = db.query("SELECT name FROM sqlite_schema WHERE type = 'table'").values().flat();
+  for (const table of tables as string[])
+    db.query(`SELECT * FROM ${table} ${partsOfLarge[table] ?? ""}`).values();
 }
 
 class Damaged extends Error {}

@@ -197,6 +197,37 @@ for (const [what, damage] of damages) {
   });
 }
 
+/** A closed database with a webhook that has something to be sent, and on which page each of its tables begins. */
+function makeFileWithPages(): Map<string, number> {
+  makeFile();
+  const db = open();
+  db.run(`INSERT INTO webhooks (id, url, events, active, failures, dropped, backlog, created_at)
+          VALUES ('w', 'http://x', '["*"]', 1, 0, 0, 0, 0)`);
+  db.run(`INSERT INTO deliveries (id, webhook, event, target_id, body, status, attempts, created_at)
+          VALUES ('d', 'w', 'lock.release', 'a', '{}', 'pending', 0, 0)`);
+  const pages = db.query("SELECT name, rootpage FROM sqlite_schema WHERE type = 'table'").values();
+  database.checkpoint(db, "truncate");
+  db.close();
+  return new Map(pages as [string, number][]);
+}
+
+test("whichever table is damaged, it is found before anything is asked of it", () => {
+  const pages = makeFileWithPages();
+  const whole = fs.readFileSync(file);
+  const pageSize = whole.readUInt16BE(16);
+  const unnoticed = [...pages].filter(([_, page]) => {
+    const bytes = Buffer.from(whole);
+    bytes.fill(0, (page - 1) * pageSize, page * pageSize);
+    fs.writeFileSync(file, bytes);
+    notices = [];
+    open().close();
+    for (const suffix of ["", "-wal", "-shm"]) fs.rmSync(file + suffix, { force: true });
+    return notices.length !== 1;
+  });
+  expect(unnoticed).toEqual([]);
+  expect([...pages.keys()]).toContain("deliveries");
+});
+
 test("the write-ahead log of a damaged file goes along, both as they were", () => {
   makeFile();
   const db = open();
