@@ -32,8 +32,8 @@ import { events, webhookEvents } from "./events.ts";
 import { loopbackNames } from "./loopback.ts";
 import { matcher } from "./pattern.ts";
 
-/** The most that `metadata` may take, written out as JSON. */
-export const maxMetadataBytes = 4096;
+/** What whoever takes something adds to it; so many bytes when written out as JSON. */
+export const metadata = object({ summary: "Anything else worth keeping", maxBytes: 4096 });
 
 /** The most URLs that a service may have beside the local one. */
 export const maxEnvironments = 32;
@@ -142,7 +142,7 @@ const serviceShape = {
     max: maxEnvironments + 1,
   }),
   health: nullable(healthTarget),
-  metadata: nullable(object({ summary: "Anything else, as given", maxBytes: maxMetadataBytes })),
+  metadata: nullable(metadata),
   createdAt: instant,
   lastSeenAt: described(instant, "When it was last claimed, or last seen running"),
   expiresAt: nullable(described(instant, "When it frees itself; null is never")),
@@ -271,11 +271,6 @@ export const lockOwner = {
 export const fence = serial(
   "The fencing number: grows with each acquisition of any lock, for good",
 );
-
-export const metadata = object({
-  summary: "Anything else worth keeping",
-  maxBytes: maxMetadataBytes,
-});
 
 export const lock = record(
   {

@@ -133,9 +133,7 @@ const claimInput = () => ({
       max: entities.maxEnvironments,
     }),
   ),
-  metadata: optional(
-    object({ summary: "Anything else worth keeping", maxBytes: entities.maxMetadataBytes }),
-  ),
+  metadata: optional(entities.metadata),
 });
 
 /** What a webhook may say beside its URL; given again, it replaces what was there. */
