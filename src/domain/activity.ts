@@ -6,6 +6,7 @@ import { entryMatcher } from "../contract/entryFilter.ts";
 import { isPattern, literalPrefix } from "../contract/pattern.ts";
 import { entryColumns, toEntry, type EntryRow } from "../store/journal.ts";
 import { logParts, type Part } from "../store/logIndex.ts";
+import { startsWith } from "../store/queries.ts";
 import type { World } from "../world.ts";
 
 /** One that was sent every minute would soon be most of the log. */
@@ -133,8 +134,8 @@ function page(
   if (targetId !== undefined && isPattern(targetId)) {
     const prefix = literalPrefix(targetId);
     if (prefix !== "") {
-      add("target_id >= ?", prefix);
-      add("target_id < ? || char(0x10FFFF)", prefix);
+      conditions.push(startsWith("target_id"));
+      values.push(prefix, prefix);
     }
   } else add("target_id = ?", targetId);
   return world.db

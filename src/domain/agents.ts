@@ -4,6 +4,7 @@ import type { Agent, AgentStatus, Registered } from "../contract/entities.ts";
 import type { EventData } from "../contract/events.ts";
 import { Fault } from "../contract/faults.ts";
 import { defaultMaxLocks, defaultMaxServices, type InputOf } from "../contract/operations.ts";
+import { countRows } from "../store/queries.ts";
 import { daemonCaller, type Caller, type World } from "../world.ts";
 import { birthmarkOf, hasDied } from "./processes.ts";
 import { countOf } from "./registry.ts";
@@ -113,9 +114,7 @@ export function get(world: World, { id }: InputOf<"agent">): Agent {
 }
 
 export function count(world: World, status: AgentStatus): number {
-  return (
-    world.db.query("SELECT count(*) AS n FROM agents WHERE status = ?").get(status) as { n: number }
-  ).n;
+  return countRows(world.db, "agents WHERE status = ?", status);
 }
 
 /** Why an agent is no longer there. */

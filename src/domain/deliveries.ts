@@ -5,6 +5,7 @@ import { events, testEvent, type EventName } from "../contract/events.ts";
 import { defaultEntries, type InputOf } from "../contract/operations.ts";
 import { matches } from "../contract/pattern.ts";
 import type { Entry } from "../store/journal.ts";
+import { countRows } from "../store/queries.ts";
 import type { Caller, World } from "../world.ts";
 import * as webhooks from "./webhooks.ts";
 
@@ -144,8 +145,7 @@ export function next(world: World, id: string): Row | undefined {
 
 /** How many wait to be sent, to all webhooks. */
 export function countPending(world: World): number {
-  const row = world.db.query("SELECT count(*) AS n FROM deliveries WHERE status = 'pending'").get();
-  return (row as { n: number }).n;
+  return countRows(world.db, "deliveries WHERE status = 'pending'");
 }
 
 /** Writes down what an attempt came to; `retryAt` is when it is tried again, `null` where that is over. */

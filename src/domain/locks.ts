@@ -5,6 +5,7 @@ import type { UnlockReason } from "../contract/events.ts";
 import { Fault } from "../contract/faults.ts";
 import { defaultTtlMs, type InputOf } from "../contract/operations.ts";
 import { matcher } from "../contract/pattern.ts";
+import { countRows } from "../store/queries.ts";
 import { daemonCaller, type Caller, type World } from "../world.ts";
 import { held, notHeld, requireOwner } from "./lockFaults.ts";
 import { countWaiting, findRow, select, toLock, write, type Row } from "./lockRows.ts";
@@ -110,11 +111,7 @@ export function get(world: World, { name }: InputOf<"lockState">): LockState {
 }
 
 export function count(world: World): number {
-  return (
-    world.db
-      .query("SELECT count(*) AS n FROM locks WHERE expires_at > ?")
-      .get(world.clock.now()) as { n: number }
-  ).n;
+  return countRows(world.db, "locks WHERE expires_at > ?", world.clock.now());
 }
 
 /** The locks that are held, by fence, and since when. */

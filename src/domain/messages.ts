@@ -3,6 +3,7 @@
 import type { Channel, Message, Published } from "../contract/entities.ts";
 import { defaultMessages, type InputOf } from "../contract/operations.ts";
 import { isPattern, literalPrefix, matcher } from "../contract/pattern.ts";
+import { startsWith } from "../store/queries.ts";
 import type { Caller, World } from "../world.ts";
 import * as channels from "./channels.ts";
 
@@ -231,7 +232,7 @@ function narrowed(pattern: string, order: string): [sql: string, values: string[
     return [`SELECT ${columns} FROM messages WHERE channel = ? AND ${order} LIMIT ?`, [pattern]];
   const prefix = literalPrefix(pattern);
   // The plus keeps SQLite to the order of ids: going by channel it would have to read and sort them all for each page.
-  const isNear = "+channel >= ? AND +channel < ? || char(0x10FFFF)";
+  const isNear = startsWith("+channel");
   return [`SELECT ${columns} FROM messages WHERE ${isNear} AND ${order} LIMIT ?`, [prefix, prefix]];
 }
 

@@ -2,6 +2,7 @@
 
 import type { AgentStatus } from "../contract/entities.ts";
 import { Fault } from "../contract/faults.ts";
+import { countRows } from "../store/queries.ts";
 import type { World } from "../world.ts";
 import { isLive } from "./serviceRows.ts";
 
@@ -30,11 +31,11 @@ export function requireRoom(world: World, agent: string | null, what: "services"
 
 /** How many services or locks an agent holds at this moment. */
 export function countOf(world: World, agent: string, what: "services" | "locks"): number {
-  const sql = {
-    services: `SELECT count(*) AS n FROM services WHERE agent = ? AND ${isLive}`,
-    locks: "SELECT count(*) AS n FROM locks WHERE agent = ? AND expires_at > ?",
+  const held = {
+    services: `services WHERE agent = ? AND ${isLive}`,
+    locks: "locks WHERE agent = ? AND expires_at > ?",
   };
-  return (world.db.query(sql[what]).get(agent, world.clock.now()) as { n: number }).n;
+  return countRows(world.db, held[what], agent, world.clock.now());
 }
 
 type Limits = { services: number; locks: number; status: AgentStatus };

@@ -5,6 +5,7 @@ import { Fault } from "../contract/faults.ts";
 import { localUrl } from "../contract/loopback.ts";
 import type { InputOf } from "../contract/operations.ts";
 import { isPattern, literalPrefix, matcher } from "../contract/pattern.ts";
+import { startsWith } from "../store/queries.ts";
 import type { World } from "../world.ts";
 import * as listeners from "./listeners.ts";
 
@@ -50,8 +51,7 @@ export function findRow(world: World, id: string): Row | undefined {
 export function rowsMatching(world: World, pattern: string): Row[] {
   if (!isPattern(pattern)) return live(world, "id = ?", pattern);
   const prefix = literalPrefix(pattern);
-  // U+10FFFF sorts after every character an identity can have.
-  const rows = live(world, "id >= ? AND id < ? || char(0x10FFFF) ORDER BY id", prefix, prefix);
+  const rows = live(world, `${startsWith("id")} ORDER BY id`, prefix, prefix);
   const isMatch = matcher(pattern);
   return rows.filter((row) => isMatch(row.id));
 }

@@ -9,6 +9,7 @@ import {
 } from "../contract/entities.ts";
 import { Fault } from "../contract/faults.ts";
 import type { InputOf } from "../contract/operations.ts";
+import { countRows } from "../store/queries.ts";
 import type { Caller, World } from "../world.ts";
 import { end } from "./endings.ts";
 import * as listeners from "./listeners.ts";
@@ -116,11 +117,7 @@ export function expectAgain(world: World, id: string): void {
 }
 
 export function count(world: World): number {
-  return (
-    world.db.query(`SELECT count(*) AS n FROM services WHERE ${isLive}`).get(world.clock.now()) as {
-      n: number;
-    }
-  ).n;
+  return countRows(world.db, `services WHERE ${isLive}`, world.clock.now());
 }
 
 /** How many there are of each status. Only where something listens is there more to see than what is stored. */

@@ -6,6 +6,7 @@ import { Fault } from "../contract/faults.ts";
 import type { InputOf } from "../contract/operations.ts";
 import type { Database } from "../store/database.ts";
 import type { Journal } from "../store/journal.ts";
+import { countRows } from "../store/queries.ts";
 import { daemonCaller, type Caller, type World } from "../world.ts";
 
 /** More deliveries than these waiting, or so many events given up in a row, and a webhook is paused. */
@@ -191,11 +192,7 @@ function originOf(url: string): string {
 }
 
 function countPending(world: World, id: string): number {
-  return (
-    world.db
-      .query("SELECT count(*) AS n FROM deliveries WHERE webhook = ? AND status = 'pending'")
-      .get(id) as { n: number }
-  ).n;
+  return countRows(world.db, "deliveries WHERE webhook = ? AND status = 'pending'", id);
 }
 
 function write(world: World, row: Row): void {
