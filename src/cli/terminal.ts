@@ -43,12 +43,23 @@ export async function openTerminal(): Promise<Terminal> {
     out: (text) => write(1, `${text}\n`),
     err: (text) => write(2, `${text}\n`),
     isInteractive,
-    input: async () => (await Bun.stdin.text()).replace(/\r?\n$/, ""),
+    input: async () => asText(await Bun.stdin.bytes()).replace(/\r?\n$/, ""),
     // Touching process.stdout takes longer than the rest of a command, so only a screen pays for it.
     // A terminal that does not know its width says 0.
     columns: () => (isInteractive ? process.stdout.columns || undefined : undefined),
     paint: (colourWish() ?? isInteractive) ? await colours() : noPaint,
   };
+}
+
+/** What no text is must not become another one on the way. */
+function asText(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw new Fault("invalid_input", "What was piped in is not UTF-8", {
+      hint: "write bytes as text first: base64",
+    });
+  }
 }
 
 /** Loading node:tty takes a third of a command's time, so only what may be a screen at all pays for it. */

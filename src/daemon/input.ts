@@ -48,7 +48,7 @@ function readQuery(field: Field<unknown>, texts: string[], name: string): unknow
 async function readBody(c: RequestContext): Promise<Record<string, unknown>> {
   // In this order: to ask for the body makes a stream of it, which costs as much as reading it.
   if (c.req.header("content-length") === undefined && c.req.raw.body === null) return {};
-  const text = await bodyText(c).catch(cutOff);
+  const text = asText(await bodyBytes(c).catch(cutOff));
   if (text.trim() === "") return {};
   const body = parseBody(text);
   if (typeof body !== "object" || body === null || Array.isArray(body)) {
@@ -60,8 +60,8 @@ async function readBody(c: RequestContext): Promise<Record<string, unknown>> {
 }
 
 /** Reads a body to its end, or to the limit where no length was announced. */
-async function bodyText(c: RequestContext): Promise<string> {
-  if (c.req.header("content-length") !== undefined) return c.req.text();
+async function bodyBytes(c: RequestContext): Promise<ArrayBuffer | Uint8Array> {
+  if (c.req.header("content-length") !== undefined) return c.req.arrayBuffer();
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of c.req.raw.body ?? []) {
@@ -69,7 +69,18 @@ async function bodyText(c: RequestContext): Promise<string> {
     if (size > maxBodyBytes) throw new Fault("too_large", `A body may hold ${maxBodyBytes} bytes`);
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString("utf8");
+  return Buffer.concat(chunks);
+}
+
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
+/** JSON is UTF-8 (RFC 8259, section 8.1): what is not would be stored as something else. */
+function asText(bytes: ArrayBuffer | Uint8Array): string {
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    throw new Fault("invalid_input", "The body is not UTF-8", { details: { field: "body" } });
+  }
 }
 
 /** The sender has gone, or its framing was nonsense: there is nothing to tell anybody. */

@@ -278,6 +278,15 @@ describe("nothing is left", () => {
       await Promise.all(work);
     });
 
+  test("of one that leaves orphans faster than all processes can be looked through", async () => {
+    // It ends by itself, should nobody end it.
+    const storm = `(sleep 20; kill $$) & echo up; while :; do (true &); done`;
+    const running = launch(["storm:a", "--", "sh", "-c", storm]);
+    await running.says("up");
+    expect((await running.stop()).code).toBe(143);
+    expect(processesWith(storm)).toEqual([]);
+  });
+
   test("of a command that ends and leaves something behind", async () => {
     const name = "left-behind";
     await launch([name, "--", "sh", "-c", `setsid --fork ${quoted(server(name))}`]).end();
@@ -381,6 +390,20 @@ describe("a command that is started again", () => {
     expect(await hasty.history("hasty:web")).not.toContain("cleanup: stopped");
   });
 
+  test("has its port again, where the claim was released while it ran", async () => {
+    const again = `echo "on $PORT"; sleep 0.2; exit 1`;
+    const running = launch(["let:go", "--restart", "always", "--", "sh", "-c", again]);
+    await running.says(/on \d+/);
+    const released = await home.run(["release", "let:go"]);
+    expect(released.err).toContain(
+      "warning: what was launched as let:go goes on without its claim",
+    );
+    const [, port] = await running.says(/its claim was released meanwhile; claimed port (\d+)/);
+    await running.says(new RegExp(`on ${port}\\n(?:.*\\n)*on ${port}\\n`));
+    expect((await home.service("let:go")).port).toBe(Number(port));
+    await running.stop();
+  });
+
   test("always is not, when the launch is ended meanwhile", async () => {
     const running = launch(["always:web", "--restart", "always", "--", "true"]);
     await running.says("starting it again");
@@ -434,6 +457,19 @@ describe("a detached launch", () => {
     const told = entries.filter(({ action }: any) => action.startsWith("launch"));
     expect(told.map(({ actor }: any) => actor)).toEqual(Array(3).fill(ready.actor));
     expect(processesWith(`Response("detached")`)).toEqual([]);
+  });
+
+  test("is ended also where its launcher is stopped, and has its claim again where one asks", async () => {
+    await home.run(["launch", "stopped:web", "--detach", "-q", "--", ...server("stopped")]);
+    await home.run(["wait", "stopped:web"]);
+    const [{ pid }] = await launchesOf("stopped:web");
+    await home.run(["release", "stopped:web", "-q"]);
+    const second = await home.run(["launch", "stopped:web", "-q"]);
+    expect([second.code, (await home.service("stopped:web"))?.pid]).toEqual([0, pid]);
+    process.kill(pid, "SIGSTOP");
+    expect(await home.run(["launch", "--stop", "stopped:web", "-q"])).toMatchObject({ code: 0 });
+    await isGone(pid);
+    expect(await home.service("stopped:web")).toBeUndefined();
   });
 
   test("that cannot claim says why, and starts nothing", async () => {

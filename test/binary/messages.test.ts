@@ -114,6 +114,22 @@ describe("pub", () => {
     expect(messages.map(({ sender }: any) => sender)).toEqual(["bob", "ada-1", caller]);
   });
 
+  test("publishes no bytes that are no text, rather than others in their place", async () => {
+    const piped = await home.shell("printf '\\377' | port-daddy pub bytes -");
+    expect([piped.code, piped.err]).toEqual([2, expect.stringContaining("is not UTF-8")]);
+    const body = Buffer.concat([
+      Buffer.from('{"payload":"'),
+      Buffer.from([255]),
+      Buffer.from('"}'),
+    ]);
+    const sent = await home.fetch("/msg/bytes", { method: "POST", body });
+    expect([sent.status, await sent.json()]).toEqual([
+      400,
+      expect.objectContaining({ error: "The body is not UTF-8" }),
+    ]);
+    expect((await home.json(["messages", "bytes"])).count).toBe(0);
+  });
+
   test("publishes nothing where the channel, the size or the span is not allowed", async () => {
     const large = home.shell("head -c 65535 /dev/zero | tr '\\0' x | port-daddy pub refused -");
     const refused = [

@@ -6,7 +6,7 @@ import { Fault } from "../../contract/faults.ts";
 import { localUrl } from "../../contract/loopback.ts";
 import { onSignals, onStop } from "../../system/signals.ts";
 import type { Context, Say } from "../command.ts";
-import { NotStarted, requireProgram } from "../program.ts";
+import { NotStarted, requireProgram, warnUnlessAway } from "../program.ts";
 import { directory, plain, relative, toJson } from "../render.ts";
 import { warn } from "../telling.ts";
 import type { Output, Plan } from "./attempt.ts";
@@ -129,10 +129,11 @@ async function findRunning(id: string, { daemon }: Context): Promise<Running | u
 }
 
 /** A claim that was released while its command went on is made again: what runs has its port. */
-async function keepClaimed({ id, launch }: Running, { daemon }: Context): Promise<void> {
+async function keepClaimed({ id, launch }: Running, context: Context): Promise<void> {
+  const { daemon } = context;
   if (!launch || (await isClaimed(id, daemon))) return;
   const { port, pid } = launch;
-  await daemon.call("claim", { id, port, pid, onlyIfFree: true });
+  await warnUnlessAway(context, () => daemon.call("claim", { id, port, pid, onlyIfFree: true }));
 }
 
 /** Where the identity is launched meanwhile: ends that, if it is to make room, and otherwise says so and starts nothing. */
