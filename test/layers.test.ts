@@ -1,55 +1,47 @@
 // The direction of the arrows between folders. A broken one says why it is not allowed.
 
 import { expect, test } from "bun:test";
+import * as fs from "node:fs";
 import * as path from "node:path";
 
 const root = path.join(import.meta.dir, "..");
 
-type Rule = { from: RegExp; mayNotImport: RegExp; unless?: RegExp; because: string };
+/** What each layer may import, as src/README.md has it: the table there is the rule. */
+const mayImport = new Map(
+  [...fs.readFileSync(path.join(root, "src/README.md"), "utf8").matchAll(tableRow())].map(
+    ([, layer, allowed]) => [layer!, [...allowed!.matchAll(/`([^`]+)`/g)].map(([, name]) => name!)],
+  ),
+);
 
+/** | `layer/` | what it says | `what/`, `it/` may import | */
+function tableRow(): RegExp {
+  return /^\| `([\w./]+)` +\|[^|]*\|([^|]*)\|$/gm;
+}
+
+type Rule = { from: RegExp; mayNotImport: RegExp; because: string };
+
+/** What the table is too coarse for. */
 const rules: Rule[] = [
   {
     from: /^src\/contract\//,
-    mayNotImport: /^src\/(?!contract\/)|^(node|bun):/,
+    mayNotImport: /^(node|bun)\b/,
     because: "the dashboard loads it in a browser",
   },
   {
-    from: /^(src\/cli|src\/client|dashboard)\//,
-    mayNotImport: /^src\/(daemon|domain|store)\//,
-    because: "command and daemon are two processes: the only road between them is HTTP",
-  },
-  {
     from: /^dashboard\//,
-    mayNotImport: /^src\/(?!contract\/|client\/(calls|http|failures)\.ts$)|^(node|bun)\b/,
+    mayNotImport: /^src\/client\/(?!(calls|http|failures)\.ts$)|^(node|bun)\b/,
     because: "it runs in a browser",
   },
-  {
-    from: /^src\/(daemon|domain|store|system)\//,
-    mayNotImport: /^src\/(cli|client)\/|^dashboard\//,
-    because: "the daemon knows nothing of who asks it",
-  },
-  {
-    from: /^src\/domain\//,
-    mayNotImport: /^src\/(domain|daemon|system)\//,
-    unless:
-      /→ src\/domain\/(processes|registry).ts$|domain\/lock\w*.ts → src\/domain\/lock|domain\/deliveries.ts → src\/domain\/webhooks.ts$|domain\/messages.ts → src\/domain\/channels.ts$|domain\/registry.ts → src\/domain\/serviceRows.ts$|domain\/(claims|services|liveness|endings|serviceRows).ts → src\/domain\/(ports|endings|serviceRows|listeners).ts$/,
-    because: "nouns that change together do so in handlers or reaper, where one can see it",
-  },
-  {
-    from: /^src\/store\//,
-    mayNotImport: /^src\/(domain|daemon|system)\//,
-    because: "what is stored does not depend on the rules that store it",
-  },
-  {
-    from: /^(src\/(?!release\/)|dashboard\/)/,
-    mayNotImport: /^src\/release\//,
-    because: "what makes the binary is not in it",
-  },
-  {
-    from: /^src\/release\//,
-    mayNotImport: /^src\/(?!release\/)/,
-    because: "a build runs before there is anything of ours to run",
-  },
+];
+
+/** The nouns that need another one. Others change together in handlers or reaper, where one can see it. */
+const nouns: [from: RegExp, to: RegExp][] = [
+  [/./, /^(processes|registry)$/],
+  [/^lock/, /^lock/],
+  [/^(claims|services|liveness|endings|serviceRows)$/, /^(ports|endings|serviceRows|listeners)$/],
+  [/^registry$/, /^serviceRows$/],
+  [/^deliveries$/, /^webhooks$/],
+  [/^messages$/, /^channels$/],
 ];
 
 function filesOf(folder: string): string[] {
@@ -75,18 +67,51 @@ async function codeOf(file: string): Promise<string> {
 
 const files = [...filesOf("src"), ...filesOf("dashboard")];
 
-for (const { from, mayNotImport, unless, because } of rules) {
-  test(`${from.source} may not import ${mayNotImport.source}, because ${because}`, async () => {
-    const broken: string[] = [];
-    for (const file of files.filter((file) => from.test(file))) {
-      for (const target of importsOf(file, await Bun.file(path.join(root, file)).text())) {
-        const arrow = `${file} → ${target}`;
-        if (mayNotImport.test(target) && !unless?.test(arrow)) broken.push(arrow);
-      }
-    }
-    expect(broken, because).toEqual([]);
-  });
+/** Every import of one file by another, as `[file, target]`. */
+const imports = (
+  await Promise.all(
+    files.map(async (file) => {
+      const source = await Bun.file(path.join(root, file)).text();
+      return importsOf(file, source).map((target) => [file, target] as const);
+    }),
+  )
+).flat();
+
+/** `src/cli/launch/start.ts` → `cli/`, `src/config.ts` → `config.ts`, and nothing for a package. */
+function layerOf(file: string): string | undefined {
+  return /^(?:src\/)?([\w-]+(?:\/|\.ts$))/.exec(file)?.[1];
 }
+
+test.each([...new Set(files.map((file) => layerOf(file)!))])(
+  "%s imports what the table in src/README.md says, and nothing else of ours",
+  (layer) => {
+    const allowed = mayImport.get(layer);
+    expect(allowed, `${layer} has no row in the table`).toBeDefined();
+    const broken = imports.filter(([file, target]) => {
+      if (layerOf(file) !== layer || !/^(src|dashboard)\//.test(target)) return false;
+      return ![layer, ...allowed!].includes(layerOf(target)!);
+    });
+    expect(broken).toEqual([]);
+  },
+);
+
+test.each(rules.map((rule) => [rule.from.source, rule.mayNotImport.source, rule] as const))(
+  "%s may not import %s",
+  (_, __, { from, mayNotImport, because }) => {
+    const broken = imports.filter(([file, target]) => from.test(file) && mayNotImport.test(target));
+    expect(broken, because).toEqual([]);
+  },
+);
+
+test("a noun of the domain imports another only where that is named here", () => {
+  const name = (file: string) => /^src\/domain\/(\w+)\.ts$/.exec(file)?.[1];
+  const unnamed = imports.filter(([file, target]) => {
+    const [from, to] = [name(file), name(target)];
+    if (from === undefined || to === undefined) return false;
+    return !nouns.some(([ofOne, ofOther]) => ofOne.test(from) && ofOther.test(to));
+  });
+  expect(unnamed).toEqual([]);
+});
 
 test("only config.ts reads the environment, so that there is one place to look", async () => {
   const readers: string[] = [];

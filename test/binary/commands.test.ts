@@ -84,6 +84,6 @@ describe("a slip of the hand", () => {
     await home.run(["claim", "shop:api:main"]);
     const { code, out, err } = await home.run(["release", "shop:apj:main"]);
     expect({ code, out }).toEqual({ code: 0, out: "" });
-    expect(err).toEndWith("\nhint: did you mean: port-daddy release shop:api:main\n");
+    expect(err).toEndWith("\nhint: see what there is: port-daddy find shop:api:main\n");
   });
 });
