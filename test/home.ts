@@ -236,7 +236,7 @@ export async function isGone(pid: number): Promise<void> {
   });
 }
 
-async function ended(child: Bun.Subprocess<any, "pipe", "pipe">): Promise<Result> {
+export async function ended(child: Bun.Subprocess<any, "pipe", "pipe">): Promise<Result> {
   const hangs = setTimeout(() => child.kill("SIGKILL"), hangsAfterMs);
   const [out, err, code] = await Promise.all([
     new Response(child.stdout).text(),

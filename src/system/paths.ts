@@ -1,4 +1,4 @@
-// Where things lie in the state directory.
+// Where things lie in the state directory, and what is asked of files wherever they lie.
 
 import * as fs from "node:fs";
 import * as path from "node:path";

@@ -1,49 +1,12 @@
 // Locks by the compiled binary: what is said, who is who, and who waits.
 
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { eventually, Home, type Result } from "../home.ts";
+import { ended, eventually, Home } from "../home.ts";
+import { setUp } from "./lockSide.ts";
 
-let home: Home;
-beforeAll(async () => {
-  home = new Home();
-  await home.run(["start"]);
-});
-afterAll(() => home[Symbol.asyncDispose]());
-
-type Child = ReturnType<Home["start"]>;
-
-async function ended(child: Child): Promise<Result> {
-  const [out, err, code] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-    child.exited,
-  ]);
-  return { code, out, err };
-}
-
-/** What the daemon shows of a lock; `undefined` where nobody has it. */
-async function find(name: string, at = home): Promise<any> {
-  const { lock } = (await (await at.fetch(`/locks/${name}`)).json()) as any;
-  return lock ?? undefined;
-}
-
-function isFree(name: string, at = home): Promise<boolean> {
-  return eventually(`${name} is free`, async () => (await find(name, at)) === undefined);
-}
-
-/** Starts a command that waits for a lock, and returns when it stands in line. */
-async function startWaiting(name: string, owner: string, words: string[], at = home) {
-  const before = (await find(name, at)).waiting;
-  const child = at.spawn(["lock", name, "--owner", owner, ...words]);
-  await eventually(
-    `${owner} waits`,
-    async () => (await find(name, at)).waiting === before + 1,
-    5_000,
-  );
-  return child;
-}
+const { home, find, isFree, startWaiting } = setUp();
 
 /** How often a lock was acquired, by its log. */
 async function acquisitions(name: string, at = home): Promise<number> {
@@ -243,7 +206,7 @@ describe.concurrent("those who wait", () => {
   test("are served in the order in which they came", async () => {
     await home.run(["lock", "order", "--owner", "first"]);
     const owners = ["w1", "w2", "w3", "w4", "w5"];
-    const waiters: Child[] = [];
+    const waiters: ReturnType<Home["start"]>[] = [];
     for (const owner of owners) waiters.push(await startWaiting("order", owner, ["--wait", "-j"]));
     const { out } = await home.run(["unlock", "order", "--owner", "first"]);
     expect(out).toBe("Unlocked order; the next of 5 who wait has it\n");
