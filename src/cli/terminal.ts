@@ -64,7 +64,8 @@ function asText(bytes: Uint8Array): string {
 
 /** Loading node:tty takes a third of a command's time, so only what may be a screen at all pays for it. */
 async function isScreen(descriptor: number): Promise<boolean> {
-  if (!fs.fstatSync(descriptor).isCharacterDevice()) return false;
+  const opened = fs.fstatSync(descriptor);
+  if (!opened.isCharacterDevice() || opened.rdev === fs.statSync("/dev/null").rdev) return false;
   const { isatty } = await import("node:tty");
   return isatty(descriptor);
 }

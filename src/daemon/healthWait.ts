@@ -90,7 +90,7 @@ async function look({ world, port, stopping }: Daemon, id: string): Promise<Serv
   const { health, listener } = service;
   if (health?.startsWith("http") !== true) {
     // A connection is not tried before something listens: on a high port it could connect to itself.
-    if (!listener) return { missing: id, reason: `nothing listens on port ${service.port}` };
+    if (!listener) return { missing: id, ...silence(world, service) };
     if (listener.stranger) {
       return {
         missing: id,
@@ -110,6 +110,16 @@ function notInTime(missing: Missing[], timeoutMs: number): Fault {
     details: { missing: missing.map(({ missing, reason }) => ({ id: missing, reason })) },
     hint: missing[0]?.hint ?? "see what is claimed: port-daddy find",
   });
+}
+
+/** Why nothing listens; of a command that is started again and again, how it ends. */
+function silence(world: World, { id, port }: Service): Omit<Missing, "missing"> {
+  const launch = launches.findRunning(world, id);
+  if (!launch || launch.restarts === 0) return { reason: `nothing listens on port ${port}` };
+  return {
+    reason: `its command ended with ${launch.code} and was started again, ${launch.restarts}×`,
+    ...(launch.detached && { hint: `see what it said: port-daddy launch --logs ${id}` }),
+  };
 }
 
 /** Why nobody holds a port for it; what was launched detached has a log that says more. */

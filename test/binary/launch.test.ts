@@ -390,6 +390,17 @@ describe("a command that is started again", () => {
     expect(await hasty.history("hasty:web")).not.toContain("cleanup: stopped");
   });
 
+  test("is what a wait for it tells of where that is all it does", async () => {
+    const running = launch(["crash:loop", "--restart", "always", "--", "sh", "-c", "exit 3"]);
+    await running.says("starting it again");
+    const { code, err } = await home.run(["wait", "crash:loop", "--timeout", "100ms"]);
+    expect([code, err]).toEqual([
+      6,
+      expect.stringContaining("crash:loop (its command ended with 3 and was started again, 1×)"),
+    ]);
+    await running.stop();
+  });
+
   test("has its port again, where the claim was released while it ran", async () => {
     const again = `echo "on $PORT"; sleep 0.2; exit 1`;
     const running = launch(["let:go", "--restart", "always", "--", "sh", "-c", again]);
