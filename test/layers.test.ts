@@ -1,4 +1,4 @@
-// The direction of the arrows between folders. A broken one says why it is not allowed.
+// The direction of the arrows between folders, by the table in src/README.md.
 
 import { expect, test } from "bun:test";
 import * as fs from "node:fs";
@@ -77,6 +77,11 @@ const imports = (
   )
 ).flat();
 
+/** Of a file that is imported it is the path, of a package or a part of the runtime its name. */
+function isPackage(target: string): boolean {
+  return !/\.(tsx?|css|svg|html|json)$/.test(target);
+}
+
 /** `src/cli/launch/start.ts` → `cli/`, `src/config.ts` → `config.ts`, and nothing for a package. */
 function layerOf(file: string): string | undefined {
   return /^(?:src\/)?([\w-]+(?:\/|\.ts$))/.exec(file)?.[1];
@@ -88,10 +93,12 @@ test.each([...new Set(files.map((file) => layerOf(file)!))])(
     const allowed = mayImport.get(layer);
     expect(allowed, `${layer} has no row in the table`).toBeDefined();
     const broken = imports.filter(([file, target]) => {
-      if (layerOf(file) !== layer || !/^(src|dashboard)\//.test(target)) return false;
+      if (layerOf(file) !== layer || isPackage(target)) return false;
       return ![layer, ...allowed!].includes(layerOf(target)!);
     });
-    expect(broken).toEqual([]);
+    expect(broken, "the way between command, page and daemon is HTTP; see src/README.md").toEqual(
+      [],
+    );
   },
 );
 

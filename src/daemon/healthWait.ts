@@ -128,8 +128,8 @@ function absence(world: World, id: string): Omit<Missing, "missing"> {
   if (!last) return { reason: "nobody has claimed it" };
   if (last.endedAt === null) {
     return {
-      reason: "its claim was released, while its command goes on",
-      hint: `claim its port for it: port-daddy launch ${id}`,
+      reason: "its claim has ended, while its command goes on",
+      hint: `put a new one in its place: port-daddy launch ${id} --force-new`,
     };
   }
   const code = last.code === null ? "" : ` with ${last.code}`;

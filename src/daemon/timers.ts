@@ -1,4 +1,4 @@
-// Every timer of the daemon: what is done again and again, and how often.
+// What the daemon does at regular times, and how often.
 
 import * as fs from "node:fs";
 import * as database from "../store/database.ts";
@@ -60,6 +60,8 @@ export function startTimers(
 function tidyWhenQuiet({ world, log, stopping }: Daemon): () => void {
   const wal = `${paths.databaseFile(world.config.home)}-wal`;
   let [landed, seen, done] = [0, 0, 0];
+  // Where it does not become smaller, on a full disk or while somebody else reads, it is tried once a second.
+  let hasTried = false;
   function tidy(): void {
     world.journal.commit(() => indexLog(world.db));
     world.journal.flush();
@@ -68,7 +70,9 @@ function tidyWhenQuiet({ world, log, stopping }: Daemon): () => void {
   }
   function tidyIfLarge(): void {
     const { size = 0 } = fs.statSync(wal, { throwIfNoEntry: false }) ?? {};
-    if (size < maxWalBytes || stopping.aborted) return;
+    if (size < maxWalBytes) hasTried = false;
+    if (size < maxWalBytes || hasTried || stopping.aborted) return;
+    hasTried = true;
     try {
       tidy();
     } catch (error) {
@@ -85,6 +89,7 @@ function tidyWhenQuiet({ world, log, stopping }: Daemon): () => void {
   return () => {
     const isQuiet = landed === seen;
     seen = landed;
+    hasTried = false;
     if (isQuiet && landed !== done) tidy();
   };
 }

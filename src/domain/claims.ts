@@ -126,7 +126,7 @@ function repeat(world: World, held: Row, input: Wanted, caller: Caller): Claimed
   return {
     ...service,
     existing: true,
-    ...useWarning(service, held, input),
+    ...useWarning(service, input),
     ...(ignored && ignored.length > 0 && { warning: othersWarning(held, ignored) }),
     ...choice,
   };
@@ -142,16 +142,13 @@ function keptFor({ agent, claimer, pid, pidMark, expiresAt, expiresMs }: Row): P
 }
 
 /** Where something listens already that whoever claims may not know of: a stranger, or its own server elsewhere. */
-function useWarning(
-  { id, port, listener }: Service,
-  held: Row,
-  { cwd }: Wanted,
-): { warning?: string } {
+function useWarning({ id, port, listener }: Service, { cwd }: Wanted): { warning?: string } {
   if (listener?.stranger)
     return { warning: `port ${port} is in use by a stranger: ${processInWords(listener)}` };
-  const isElsewhere = cwd !== undefined && held.cwd !== null && cwd !== held.cwd;
-  if (!listener || !isElsewhere) return {};
-  return { warning: `${id} is served already, from ${held.cwd}: ${processInWords(listener)}` };
+  const from = listener?.cwd;
+  if (!from || cwd === undefined || listeners.contains(cwd, from) || listeners.contains(from, cwd))
+    return {};
+  return { warning: `${id} is served already, from ${from}: ${processInWords(listener)}` };
 }
 
 /** Whether its own server, seen before, listens at this very moment. */

@@ -65,7 +65,8 @@ export function begin(
       command: command ? JSON.stringify(command) : (before?.command ?? null),
       pidMark: birthmarkOf(world, pid),
       detached: detached ? 1 : 0,
-      restarts: 0,
+      // On another port it goes on to be the same launch.
+      restarts: before?.pid === pid && before.endedAt === null ? before.restarts : 0,
       startedAt: now,
       begunAt: now,
       readyAt: null,

@@ -79,7 +79,8 @@ function areRelated(world: World, claimed: string, other: string): boolean {
   return repository !== undefined && repository === world.probe.repositoryOf(other);
 }
 
-function contains(directory: string, other: string): boolean {
+/** Whether one directory is or holds the other. */
+export function contains(directory: string, other: string): boolean {
   const relative = path.relative(directory, other);
   return relative !== ".." && !relative.startsWith(`..${path.sep}`) && !path.isAbsolute(relative);
 }

@@ -111,3 +111,21 @@ test.each(["removed", "emptied"])(
     });
   },
 );
+
+test("under load that never pauses the write-ahead log is emptied all the same", async () => {
+  await using home = new Home();
+  await home.run(["start"]);
+  const wal = `${paths.databaseFile(home.state)}-wal`;
+  const body = JSON.stringify({ payload: "x".repeat(8_000) });
+  let [sent, most] = [0, 0];
+  async function publish(): Promise<void> {
+    while (sent++ < 4_000) {
+      const { ok } = await home.fetch("/msg/load", { method: "POST", body });
+      expect(ok).toBe(true);
+      most = Math.max(most, fs.statSync(wal).size);
+    }
+  }
+  await Promise.all(Array.from({ length: 8 }, publish));
+  // More than that was written: each message takes three pages of 4 KiB at least.
+  expect(most).toBeLessThan(32_000_000);
+});

@@ -24,12 +24,12 @@ export const waitMs = 10_000;
 
 const viewport = { width: 1280, height: 900 };
 
-/** The profile of a browser's windows without options of their own: one of its own takes half a second. */
-const profiles = new WeakMap<Browser, Promise<BrowserContext>>();
+/** The profile of a home's windows without options of their own: one for each takes half a second. */
+const profiles = new WeakMap<Home, BrowserContext>();
 
-function profileOf(browser: Browser): Promise<BrowserContext> {
-  const profile = profiles.get(browser) ?? browser.newContext({ viewport });
-  profiles.set(browser, profile);
+async function profileOf(home: Home, browser: Browser): Promise<BrowserContext> {
+  const profile = profiles.get(home) ?? (await browser.newContext({ viewport }));
+  profiles.set(home, profile);
   return profile;
 }
 
@@ -45,7 +45,7 @@ export async function openWindow(
 ): Promise<Window> {
   const { port } = (await (await home.fetch("/version")).json()) as { port: number };
   const own = options && (await browser.newContext({ viewport, ...options }));
-  const page = await (own ?? (await profileOf(browser))).newPage();
+  const page = await (own ?? (await profileOf(home, browser))).newPage();
   const [requests, complaints] = [[] as string[], [] as string[]];
   page.on("request", (request) => {
     const { pathname, search } = new URL(request.url());
@@ -57,11 +57,17 @@ export async function openWindow(
     if (message.type() === "error" && !message.text().startsWith("Failed to load resource"))
       complaints.push(message.text());
   });
-  await page.goto(`http://localhost:${port}/${hash}`);
-  await page.locator(".light.live").waitFor();
-  await page.locator("main h1").waitFor();
+  const close = () => (own ?? page).close();
+  try {
+    await page.goto(`http://localhost:${port}/${hash}`);
+    await page.locator(".light.live").waitFor();
+    await page.locator("main h1").waitFor();
+  } catch (error) {
+    await close(); // Its stream would hold one of the six connections that the others have to share.
+    throw error;
+  }
   page.setDefaultTimeout(waitMs);
-  return { page, requests, complaints, [Symbol.asyncDispose]: () => (own ?? page).close() };
+  return { page, requests, complaints, [Symbol.asyncDispose]: close };
 }
 
 /** The row of a table that has this name. */

@@ -1,7 +1,7 @@
 // claim, release, find, who.
 
 import { homeDirectory } from "../../config.ts";
-import type { Claimed, Listener, PortReport, Service } from "../../contract/entities.ts";
+import type { Claimed, Freed, Listener, PortReport, Service } from "../../contract/entities.ts";
 import { Fault, faults } from "../../contract/faults.ts";
 import { boolean, checkText } from "../../contract/fields.ts";
 import { port as portField } from "../../contract/values.ts";
@@ -10,6 +10,7 @@ import { isPattern, matchesEverything } from "../../contract/pattern.ts";
 import { shellWord } from "../../contract/shell.ts";
 import { command, type Context } from "../command.ts";
 import { nearest } from "../nearest.ts";
+import { warnUnlessAway } from "../program.ts";
 import {
   clipped,
   dateTime,
@@ -136,7 +137,8 @@ export const release = command({
     if (quiet) return answer.services.forEach((freed) => terminal.out(freed.id));
     const done = given.dryRun ? "Would release" : "Released";
     for (const freed of answer.services) terminal.out(`${done} ${freed.id} (port ${freed.port})`);
-    if (answer.released > 0) return given.dryRun ? undefined : warnOfLaunches(id, context);
+    if (answer.released > 0)
+      return given.dryRun ? undefined : warnOfLaunches(answer.services, context);
     if (isPattern(id)) return terminal.err(`Nothing to release: no service matches ${id}`);
     const what = given.port === undefined ? "holds no port" : `does not hold port ${given.port}`;
     terminal.err(`Nothing to release: ${plain(id)} ${what}`);
@@ -147,13 +149,16 @@ export const release = command({
 });
 
 /** A command that is launched goes on without its claim. */
-async function warnOfLaunches(pattern: string, { daemon, terminal }: Context): Promise<void> {
-  const { launches } = await daemon.call("launches", { pattern });
-  for (const { id, endedAt } of launches) {
-    if (endedAt !== null) continue;
-    warn(`what was launched as ${id} goes on without its claim`, terminal);
-    terminal.err(`hint: end it: port-daddy launch --stop ${id}`);
-  }
+async function warnOfLaunches(released: Freed[], context: Context): Promise<void> {
+  const { daemon, terminal } = context;
+  await warnUnlessAway(context, async () => {
+    const { launches } = await daemon.call("launches", {});
+    for (const { id, endedAt } of launches) {
+      if (endedAt !== null || !released.some((freed) => freed.id === id)) continue;
+      warn(`what was launched as ${id} goes on without its claim`, terminal);
+      terminal.err(`hint: end it: port-daddy launch --stop ${id}`);
+    }
+  });
 }
 
 /** The parts of a project that was named alone, or else the nearest identity. */

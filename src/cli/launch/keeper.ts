@@ -2,6 +2,7 @@
 // the launcher, nothing of it is left. The launcher holds the other end of a pipe for as long as it lives.
 
 import { adoptOrphans, endAll, noteStarted, send } from "../../system/trees.ts";
+import { birthmark } from "../../system/processes.ts";
 import { onSignals } from "../../system/signals.ts";
 import { reasonOf } from "../../system/paths.ts";
 import { exitCodeOf, notExecutableCode } from "../program.ts";
@@ -40,12 +41,17 @@ export async function keep(words: string[], warn: (text: string) => void): Promi
   const first = await Promise.race([asked.promise, ended.then(() => undefined)]);
   // What a command leaves behind when it ends has nobody to end it later; a shell's jobs hear no SIGINT.
   const signal = () => (child.exitCode === null && child.signalCode === null && first) || "SIGTERM";
-  const behind = first === undefined ? treeBelow(process.pid) : [];
+  const behind = first === undefined ? treeBelow(process.pid).filter(isAlive) : [];
   if (behind.length > 0)
     warn(`the command has ended, and what it left behind with it: process ${behind.join(", ")}`);
   const left = await endAll(() => treeBelow(process.pid), signal, hurry.signal);
   if (left.length > 0) warn(`warning: could not be ended: process ${left.join(", ")}`);
   return left.includes(child.pid) ? 1 : ended;
+}
+
+/** Not one that has ended and is about to be waited for. */
+function isAlive(pid: number): boolean {
+  return birthmark(pid) !== undefined;
 }
 
 /** Throws nothing: what keeps the command from running is told. */

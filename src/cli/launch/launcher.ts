@@ -96,30 +96,51 @@ async function watchOver(
   for (let { port } = run; ;) {
     const startedAt = performance.now();
     const { code, isHijacked } = await attempt({ plan, port, others }, watched, output, inform);
-    if (isHijacked && wanted.retry && !stopping.aborted) {
-      if (moves++ === maxMoves) throw outrun(id, port);
+    const mayMove = isHijacked && wanted.retry && !stopping.aborted;
+    if (mayMove && moves < maxMoves) {
+      moves++;
       port = await claimElsewhere(plan, context);
       tell(`moved to port ${port}`);
       continue;
     }
     const isWanted = wanted.restart === "always" || (wanted.restart === "on-failure" && code !== 0);
+    if (mayMove && !isWanted) throw outrun(id, port);
     if (!isWanted || stopping.aborted) return code;
+    moves = 0;
     if (performance.now() - startedAt >= stableMs) pauseMs = firstPauseMs;
     tell(`ended with ${code}; starting it again in ${pauseMs / 1000} s`);
     await inform({ state: "restarting", code });
     await pause(pauseMs, stopping);
     if (stopping.aborted) return code;
-    if (!(await isClaimed(id, context.daemon))) {
-      port = await claimElsewhere(plan, context);
-      tell(`its claim was released meanwhile; claimed port ${port}`);
-    }
+    port = await portToGoOnWith(plan, port, context, output);
     pauseMs = Math.min(2 * pauseMs, longestPauseMs);
   }
 }
 
-/** Whether an identity holds a port at this moment. */
-export async function isClaimed(id: string, daemon: Context["daemon"]): Promise<boolean> {
-  return (await daemon.call("services", { pattern: id })).count > 0;
+/** Its port, unless its claim has ended or moved meanwhile. Without a daemon it goes on with what it has. */
+async function portToGoOnWith(
+  plan: Plan,
+  port: number,
+  context: Context,
+  { tell }: Output,
+): Promise<number> {
+  const daemon = context.runningDaemon();
+  let next = port;
+  await warnUnlessAway(context, async () => {
+    next =
+      (await claimedPort(plan.id, daemon)) ?? (await claimElsewhere(plan, { ...context, daemon }));
+  });
+  if (next !== port) tell(`its claim of port ${port} is gone; it has port ${next} now`);
+  return next;
+}
+
+/** The port that an identity holds at this moment. */
+export async function claimedPort(
+  id: string,
+  daemon: Context["daemon"],
+): Promise<number | undefined> {
+  const { services } = await daemon.call("services", { pattern: id });
+  return services[0]?.port;
 }
 
 /** A port that need not be the one that was asked for. */

@@ -6,7 +6,7 @@ import { Fault } from "../../contract/faults.ts";
 import { localUrl } from "../../contract/loopback.ts";
 import { onSignals, onStop } from "../../system/signals.ts";
 import type { Context, Say } from "../command.ts";
-import { NotStarted, requireProgram, warnUnlessAway } from "../program.ts";
+import { NotStarted, requireProgram } from "../program.ts";
 import { directory, plain, relative, toJson } from "../render.ts";
 import { warn } from "../telling.ts";
 import type { Output, Plan } from "./attempt.ts";
@@ -15,7 +15,7 @@ import { end } from "./ending.ts";
 import { startLauncher, type Launcher } from "./errand.ts";
 import { endingSignals, passedSignals } from "./keeper.ts";
 import * as launcher from "./launcher.ts";
-import { isClaimed } from "./launcher.ts";
+import { claimedPort } from "./launcher.ts";
 
 /** How launches are asked for. */
 export type Wishes = Plan["wanted"] & {
@@ -35,9 +35,11 @@ export async function start(
   const wanted: string[] = [];
   for (const id of new Set(ids)) {
     const running = wishes.forceNew ? undefined : await findRunning(id, context);
-    if (running) await keepClaimed(running, context);
-    if (running) tellRunning(running, say, context);
-    else wanted.push(id);
+    if (!running) wanted.push(id);
+    else {
+      tellRunning(running, say, context);
+      await warnOfLostClaim(running, context);
+    }
   }
   const [id, ...others] = wanted;
   if (id === undefined) return 0;
@@ -128,12 +130,12 @@ async function findRunning(id: string, { daemon }: Context): Promise<Running | u
   return service && { id, url: localUrl(service.port), launch: null };
 }
 
-/** A claim that was released while its command went on is made again: what runs has its port. */
-async function keepClaimed({ id, launch }: Running, context: Context): Promise<void> {
-  const { daemon } = context;
-  if (!launch || (await isClaimed(id, daemon))) return;
-  const { port, pid } = launch;
-  await warnUnlessAway(context, () => daemon.call("claim", { id, port, pid, onlyIfFree: true }));
+/** A claim may have ended while its command went on, and its port be another's one day. */
+async function warnOfLostClaim({ id, launch }: Running, context: Context): Promise<void> {
+  const { daemon, terminal } = context;
+  if (!launch || (await claimedPort(id, daemon)) === launch.port) return;
+  warn(`${id} goes on without its claim`, terminal);
+  terminal.err(`hint: put a new one in its place: port-daddy launch ${id} --force-new`);
 }
 
 /** Where the identity is launched meanwhile: ends that, if it is to make room, and otherwise says so and starts nothing. */

@@ -59,10 +59,9 @@ export async function watchPort(
       ({ inode }) => lookedAt - firstSeen.get(inode)! >= elsewhereMs && !examined.has(inode),
     );
     for (const { inode } of lasting) examined.add(inode);
-    const ours = isElsewhere ? [] : portsBelow(root, lasting);
-    if (ours.length > 0) {
+    if (!isElsewhere && portsBelow(root, lasting).length > 0) {
       isElsewhere = true;
-      told.elsewhere(ours);
+      told.elsewhere(portsBelow(root, others));
     }
     const waited = Math.min(seldomMs, restPerWait * (lookedAt - startedAt));
     restMs = Math.max(waited, restPerLook * (performance.now() - lookedAt));
