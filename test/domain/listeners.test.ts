@@ -231,6 +231,20 @@ test("a repeat is told of the stranger that has its port meanwhile, and keeps th
   await play({ ...claim("myapp"), answer });
 });
 
+test("a repeat from elsewhere is told of its own server, however often; one from around that is not", async () => {
+  const { play, world } = makeSide();
+  await play(claim("myapp", { cwd: "/srv/app" }));
+  listen(world, { cwd: "/srv/app/web", behind: ["4321.7", "50.1"] });
+  const warning = (cwd: string) =>
+    play({ ...claim("myapp", { cwd }), headers: { "X-Caller-Id": "ada@box#50.1" } }).then(
+      (answer) => answer.warning,
+    );
+  for (const from of ["/srv/app", "/srv/app/web/src"]) expect(await warning(from)).toBeUndefined();
+  for (const from of ["/srv/other", "/srv/other", "/srv/application"])
+    expect(await warning(from)).toStartWith("myapp is served already, from /srv/app/web: process ");
+  expect(await warning("/srv/app")).toBeUndefined();
+});
+
 test("a stranger does not make a claim running, so that its going does not end it", async () => {
   const side = makeSide();
   const { play, world } = side;
