@@ -97,7 +97,7 @@ find_checkout() {
 # Makes $staging, where everything is put together: in the target, so that a rename is all that is left to do, and so
 # that what was tried there runs there too. However this script ends, it is gone.
 stage() {
-  child='' watcher='' staging=''
+  child='' watcher='' staging='' ending=TERM
   trap clean_up EXIT
   trap 'exit 129' HUP
   trap 'exit 130' INT
@@ -111,11 +111,8 @@ stage() {
 
 clean_up() {
   trap '' HUP INT TERM
-  # What is watched may not listen to anything less than that.
-  signal=TERM
-  [ -z "$watcher" ] || signal=KILL
   for process in $watcher $child; do
-    kill -"$signal" "$process" 2>/dev/null || :
+    kill -"$ending" "$process" 2>/dev/null || :
     wait "$process" 2>/dev/null || :
   done
   [ -z "$staging" ] || rm -rf -- "$staging"
@@ -124,6 +121,7 @@ clean_up() {
 # Runs a command that takes its time. A signal to this script, of which a command in the foreground would know nothing,
 # ends both at once.
 patiently() {
+  ending=TERM
   "$@" &
   child=$!
   code=0
@@ -134,6 +132,7 @@ patiently() {
 
 # Runs a program that answers in a moment, unless something is wrong with it: after ten seconds it is killed.
 briefly() {
+  ending=KILL # What is wrong with it may be that it listens to nothing less.
   "$@" </dev/null &
   child=$!
   (
