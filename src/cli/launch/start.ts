@@ -15,7 +15,6 @@ import { end } from "./ending.ts";
 import { startLauncher, type Launcher } from "./errand.ts";
 import { endingSignals, passedSignals } from "./keeper.ts";
 import * as launcher from "./launcher.ts";
-import { claimedPort } from "./launcher.ts";
 
 /** How launches are asked for. */
 export type Wishes = Plan["wanted"] & {
@@ -35,11 +34,12 @@ export async function start(
   const wanted: string[] = [];
   for (const id of new Set(ids)) {
     const running = wishes.forceNew ? undefined : await findRunning(id, context);
-    if (!running) wanted.push(id);
-    else {
-      tellRunning(running, say, context);
-      await warnOfLostClaim(running, context);
+    if (!running) {
+      wanted.push(id);
+      continue;
     }
+    tellRunning(running, say, context);
+    await warnOfLostClaim(running, context);
   }
   const [id, ...others] = wanted;
   if (id === undefined) return 0;
@@ -133,7 +133,7 @@ async function findRunning(id: string, { daemon }: Context): Promise<Running | u
 /** A claim may have ended while its command went on, and its port be another's one day. */
 async function warnOfLostClaim({ id, launch }: Running, context: Context): Promise<void> {
   const { daemon, terminal } = context;
-  if (!launch || (await claimedPort(id, daemon)) === launch.port) return;
+  if (!launch || (await launcher.claimedPort(id, daemon)) === launch.port) return;
   warn(`${id} goes on without its claim`, terminal);
   terminal.err(`hint: put a new one in its place: port-daddy launch ${id} --force-new`);
 }

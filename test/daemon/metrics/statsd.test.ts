@@ -6,7 +6,7 @@ import * as dns from "node:dns/promises";
 import { readConfig } from "../../../src/config.ts";
 import { createMeters, observe } from "../../../src/daemon/metrics/meters.ts";
 import { families } from "../../../src/daemon/metrics/readings.ts";
-import { createSender } from "../../../src/daemon/metrics/sender.ts";
+import { createSender, type Sender } from "../../../src/daemon/metrics/sender.ts";
 import {
   createStatsdLines,
   datagrams,
@@ -134,6 +134,14 @@ function waitLong(): void {
   spyOn(performance, "now").mockImplementation(() => later);
 }
 
+/** The first time finds the way; nothing is lost by that. */
+async function sendUntilHeard(sender: Sender, { received }: Awaited<ReturnType<typeof receiver>>) {
+  await eventually("something arrives", () => {
+    sender.send();
+    return received.length > 0;
+  });
+}
+
 /** What a receiver has, once a line of its own that was sent last is there. */
 async function lastOf({ received, port }: Awaited<ReturnType<typeof receiver>>, mark: string) {
   const own = await Bun.udpSocket({ connect: { hostname: "127.0.0.1", port } });
@@ -148,11 +156,7 @@ test("what has changed is sent when there is a way, and nothing while nothing ha
   const server = await receiver();
   const sender = senderOf(side, `127.0.0.1:${server.port}`);
   await claim(side, "a");
-  // The first time finds the way; nothing is lost by that.
-  await eventually("something arrives", () => {
-    sender.send();
-    return server.received.length > 0;
-  });
+  await sendUntilHeard(sender, server);
   const first = await lastOf(server, "after the first");
   expect(first.join("\n").split("\n")).toContain("port_daddy.claims_total.new:1|c");
   for (let n = 0; n < 5; n++) sender.send();
@@ -169,10 +173,7 @@ test("a stream that ends is told, though nothing was counted", async () => {
   const server = await receiver();
   const sender = senderOf(side, `127.0.0.1:${server.port}`);
   const stream = await side.request({ path: "/events" });
-  await eventually("something arrives", () => {
-    sender.send();
-    return server.received.length > 0;
-  });
+  await sendUntilHeard(sender, server);
   await stream.body!.cancel();
   sender.send();
   const told = await lastOf(server, "end");
@@ -199,10 +200,7 @@ test("what has not changed is sent again after a while, also while nothing happe
   const server = await receiver();
   const sender = senderOf(side, `127.0.0.1:${server.port}`);
   await claim(side, "a");
-  await eventually("something arrives", () => {
-    sender.send();
-    return server.received.length > 0;
-  });
+  await sendUntilHeard(sender, server);
   const first = await lastOf(server, "after the first");
   waitLong();
   for (let n = 0; n < 3; n++) sender.send();
