@@ -250,7 +250,7 @@ export const portReport = record(
     port,
     service: nullable(service),
     listeners: list(listener, { summary: "The processes that listen on it", max: 1000 }),
-    refusal: nullable(text({ summary: "Why it is never given out, if so", max: 500 })),
+    refusal: nullable(text({ summary: "Why it is not given out unasked, if so", max: 500 })),
   },
   { summary: "Everything known of one port" },
 );

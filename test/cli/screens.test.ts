@@ -459,7 +459,7 @@ describe("who", () => {
       "
       — both —
       nobody has claimed port 8080
-        given only to who asks for it by its number: port 8080 is reserved
+        it is not given out unasked: port 8080 is reserved
         listening: a process of root that cannot be seen from here
       "
     `);

@@ -271,7 +271,7 @@ function fullReport({ port, service, listeners, refusal }: PortReport): string[]
     service?.expiresAt &&
       `  until ${dateTime(service.expiresAt)} (${relative(service.expiresAt, now)})`,
     !service && `nobody has claimed port ${port}`,
-    refusal && `  given only to who asks for it by its number: ${refusal}`,
+    refusal && `  it is not given out unasked: ${refusal}`,
     ...listeners.map(
       (process) =>
         `  ${process.stranger && service ? "a stranger listens" : "listening"}: ${processLine(process, home, now)}`,
