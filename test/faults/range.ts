@@ -37,6 +37,9 @@ export async function range({ length }: Effort): Promise<string> {
   await mustGive(home, "second", 5);
   const brief = held[5];
   await ask(home, "POST", `/claim/${brief.id}`, { expires: 1 });
+  await eventually("its time is over", async () => {
+    return (await ask(home, "GET", `/services/${brief.id}`)).status === 404;
+  });
   await mustGive(home, "third", 1);
   servers[0]!.stop(true);
   await eventually("a port that a server left is seen to be free", async () => {
