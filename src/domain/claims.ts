@@ -59,7 +59,7 @@ function begin(world: World, input: InputOf<"claim">, caller: Caller): Claimed {
     ...blank,
     claimer: caller.id ?? null,
     createdAt: now,
-    ...given(world, input),
+    ...given(world, input, now),
     agent,
     // It has been there all along, so it has not started.
     ...(server && {
@@ -109,15 +109,16 @@ function repeat(world: World, held: Row, input: Wanted, caller: Caller): Claimed
       : { port: held.port };
   const { agent } = held;
   const isAnothers = agent !== null && agent !== caller.agent && isActive(world, agent);
+  const now = world.clock.now();
   const row: Row = {
     ...held,
     ...(choice.port === held.port && isServed(world, held) ? {} : neverSeen),
     ...(caller.id !== undefined && { claimer: caller.id }),
-    ...renewal(world, held),
-    ...given(world, input),
-    ...(isAnothers && { ...keptFor(held), ...renewal(world, held) }),
+    ...renewal(held, now),
+    ...given(world, input, now),
+    ...(isAnothers && { ...keptFor(held), ...renewal(held, now) }),
     port: choice.port,
-    lastSeenAt: world.clock.now(),
+    lastSeenAt: now,
   };
   write(world, row, input.urls);
   if (row.port !== held.port) ports.remember(world, row.id, row.port, held.port);
@@ -204,7 +205,7 @@ const blank = {
 };
 
 /** The columns that the input sets; those it does not mention are left out. */
-function given(world: World, input: InputOf<"claim">): Partial<Row> {
+function given(world: World, input: InputOf<"claim">, now: number): Partial<Row> {
   const { pid, agent, cmd, cwd, health, metadata, expires } = input;
   return {
     ...(pid !== undefined && { pid, pidMark: birthmarkOf(world, pid) }),
@@ -213,13 +214,13 @@ function given(world: World, input: InputOf<"claim">): Partial<Row> {
     ...(cwd !== undefined && { cwd }),
     ...(health !== undefined && { health }),
     ...(metadata !== undefined && { metadata: JSON.stringify(metadata) }),
-    ...(expires !== undefined && { expiresAt: world.clock.now() + expires, expiresMs: expires }),
+    ...(expires !== undefined && { expiresAt: now + expires, expiresMs: expires }),
   };
 }
 
 /** A repeat without `expires` renews the span that was given before. */
-function renewal(world: World, { expiresMs }: Row): Partial<Row> {
-  return expiresMs === null ? {} : { expiresAt: world.clock.now() + expiresMs };
+function renewal({ expiresMs }: Row, now: number): Partial<Row> {
+  return expiresMs === null ? {} : { expiresAt: now + expiresMs };
 }
 
 /** The same without what is null: what an event keeps. */

@@ -2,6 +2,7 @@
 
 import { expect, test } from "bun:test";
 import { reap } from "../../src/daemon/reaper.ts";
+import * as services from "../../src/domain/services.ts";
 import { makeSide, type Scenario, type Side } from "../scenario.ts";
 import { startOfTime } from "../world.ts";
 
@@ -26,6 +27,15 @@ test("a claim is held up to its last millisecond", async () => {
   side.world.advance(1);
   expect(reaped(side)).toEqual(["service.release myapp"]);
   expect(reaped(side)).toEqual([]);
+});
+
+test("a claim lasts as long as was asked for, whatever time the clock passes meanwhile", async () => {
+  const side = makeSide();
+  let now = startOfTime;
+  side.world.clock.now = () => now++;
+  await side.play(claim("myapp", { expires: "10m" }));
+  const { createdAt, expiresAt } = services.get(side.world, { id: "myapp" });
+  expect(expiresAt! - createdAt).toBe(600_000);
 });
 
 async function withExpired() {
