@@ -178,7 +178,7 @@ describe.skipIf(!isInstalled)("motion", () => {
           Number(getComputedStyle(document.querySelector("h1")!.closest("main > *")!).opacity) < 1,
       ),
     );
-    return page.evaluate(() => (globalThis as unknown as { seen: string[] }).seen);
+    return await page.evaluate(() => (globalThis as unknown as { seen: string[] }).seen);
   }
 
   test("there is none for who wants little of it", async () => {

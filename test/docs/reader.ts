@@ -141,10 +141,20 @@ function checkOutput({ text, at, shown }: Line, terminal: Terminal, reader: Read
 
 /** A line as it must be here. */
 function real(text: string, { rewritten }: Reader): string {
-  return rewritten.reduce((all, [shown, real]) => all.replaceAll(shown, real), text);
+  return rewrite(text, rewritten);
 }
 
 /** What was printed as it would be on the page. */
 function asShown(text: string, { rewritten }: Reader): string {
-  return rewritten.reduce((all, [shown, real]) => all.replaceAll(real, shown), text);
+  return rewrite(
+    text,
+    rewritten.map(([shown, real]) => [real, shown]),
+  );
+}
+
+/** In one pass, and whole numbers only: a port that one pair has put there may hold the digits of another. */
+function rewrite(text: string, pairs: readonly (readonly [from: string, to: string])[]): string {
+  const to = new Map(pairs);
+  const any = [...to.keys()].map((each) => RegExp.escape(each)).join("|");
+  return text.replace(new RegExp(`(?<!\\d)(?:${any})(?!\\d)`, "g"), (each) => to.get(each)!);
 }
