@@ -14,7 +14,7 @@ fi
 # What tests run for real, from Debian's packages: browser, shells, service manager. Without one its tests count as
 # skipped.
 missing=
-for program in chromium fish zsh jq python3 dbus-daemon busybox curl wget; do
+for program in chromium-headless-shell fish zsh jq python3 dbus-daemon busybox curl wget; do
   command -v "$program" >/dev/null 2>&1 || missing="$missing $program"
 done
 command -v systemctl >/dev/null 2>&1 || missing="$missing systemd"

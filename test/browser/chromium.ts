@@ -1,16 +1,16 @@
-// The browser in which pages are tested: Debian's Chromium, driven by Playwright.
+// The browser in which pages are tested: a Chromium of Debian's, driven by Playwright. That without windows to show takes
+// a third of the processor that the whole one does.
 
-import * as fs from "node:fs";
 import { chromium, type Browser } from "playwright-core";
 
-const executablePath = "/usr/bin/chromium";
+const executablePath = Bun.which("chromium-headless-shell") ?? Bun.which("chromium");
 
-export const isInstalled = fs.existsSync(executablePath);
+export const isInstalled = executablePath !== null;
 
 /** Starts a Chromium that fetches nothing by itself; `*.test` are names of this machine. */
 export function launch(): Promise<Browser> {
   return chromium.launch({
-    executablePath,
+    executablePath: executablePath!,
     args: [
       // Neither root nor a container has what the sandbox needs; it visits our own pages alone.
       "--no-sandbox",
