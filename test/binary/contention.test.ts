@@ -3,47 +3,18 @@
 import { expect, test } from "bun:test";
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { countTogether } from "../counting.ts";
 import { eventually, Home } from "../home.ts";
-
-/** Adds one to a number in a file, slowly enough for another to come between; `inside` is there meanwhile. */
-const increment = `
-  set -C
-  : >inside || { echo "$$ met somebody" >>clashes; exit 1; }
-  read -r n <counter
-  yielded=$(:)
-  set +C
-  echo $((n + 1)) >counter
-  exec rm inside
-`;
 
 function read(home: Home, file: string): string {
   const found = path.join(home.directory, file);
   return fs.existsSync(found) ? fs.readFileSync(found, "utf8") : "";
 }
 
-test("fifty processes that add one twenty times each make a thousand", async () => {
-  await using home = new Home();
-  await home.run(["start"]);
-  fs.writeFileSync(path.join(home.directory, "counter"), "0\n");
-  fs.writeFileSync(path.join(home.directory, "increment"), increment);
-  const line = (owner: string) => `
-    export PORT_DADDY_OWNER=${owner}; i=0
-    while [ $i -lt 20 ]; do
-      port-daddy lock counter --timeout 0 -- sh increment || exit
-      i=$((i + 1))
-    done`;
-  const began = performance.now();
-  const workers = Array.from({ length: 50 }, (_, i) => home.startShell(line(`w${i}`)));
-  const codes = await Promise.all(workers.map((worker) => worker.exited));
-  console.info(`1000 rounds of a lock: ${Math.round(performance.now() - began)} ms`);
-  const said = await Promise.all(workers.map(({ stderr }) => new Response(stderr).text()));
-  expect(codes).toEqual(Array(50).fill(0));
-  expect(read(home, "clashes")).toBe("");
-  expect(read(home, "counter")).toBe("1000\n");
-  expect(said.join("")).toBe("");
-  const { count } = await home.json(["log", "--action", "lock_acquire", "--limit", "1000"]);
-  expect(count).toBe(1000);
-}, 90_000);
+// `npm run long` has them count to a thousand.
+test("fifty processes that add one four times each make two hundred", async () => {
+  await countTogether(50, 4);
+}, 60_000);
 
 /** Adds the next number to a list with its fence, in one write: a process that is killed has done it or not. */
 const enter = `

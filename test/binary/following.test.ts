@@ -237,8 +237,8 @@ describe("what goes on ends with its reader", () => {
       await eventually("it is printed", () => out.length > seen);
       child.kill(signal);
       expect([await child.exited, err]).toEqual([code, []]);
+      await eventually("its stream is closed", async () => (await streams(home)) === 0);
     }
-    await eventually("their streams are closed", async () => (await streams(home)) === 0);
     const { child, err } = await follow(home, ["sub", "a"]);
     await home.run(["stop"]);
     await eventually("it waits", () => err.includes(away));
