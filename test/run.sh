@@ -42,7 +42,7 @@ fi
 report=dist/junit.xml
 rm -f "$report"
 status=0
-"$bun" test --parallel=3 --timeout 30000 --reporter=junit --reporter-outfile="$report" "$@" || status=$?
+"$bun" test --parallel=4 --timeout 30000 --reporter=junit --reporter-outfile="$report" "$@" || status=$?
 [ -f "$report" ] || {
   printf '0 passed, 1 failed\n'
   exit 1
