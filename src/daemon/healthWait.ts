@@ -14,6 +14,9 @@ import { goneFault, stoppingFault, type HeldRequest } from "./request.ts";
 /** How often the machine is looked at while somebody waits. Half of it is the mean delay of the answer. */
 const lookEveryMs = 100;
 
+/** A server may open its port for a moment to see whether it is free: one that has just come is looked at again. */
+const lookAgainAfterMs = 20;
+
 /** A look that has begun may take so much longer than the wait: its reason is worth more than the moment. */
 const lastLookMs = 250;
 
@@ -44,7 +47,8 @@ async function lookUntilHealthy(
   const end = AbortSignal.any([signal, daemon.stopping, ...deadline]);
   let looks: (Service | Missing)[] = [];
   while (true) {
-    const next = Promise.all(ids.map((id) => sharedLook(daemon, id)));
+    const wasMissing = looks.map(isMissing);
+    const next = Promise.all(ids.map((id, at) => sharedLook(daemon, id, wasMissing[at] === true)));
     const isOver = end.aborted;
     looks =
       (await (isOver ? Promise.race([next, Bun.sleep(lastLookMs)]) : unlessAborted(next, end))) ??
@@ -70,12 +74,12 @@ function isMissing(look: Service | Missing): look is Missing {
 /** The looks under way or just over, by service: however many wait for one, it is looked at once in a while. */
 const looksOf = new WeakMap<Daemon["world"], Map<string, Promise<Service | Missing>>>();
 
-function sharedLook(daemon: Daemon, id: string): Promise<Service | Missing> {
+function sharedLook(daemon: Daemon, id: string, wasMissing: boolean): Promise<Service | Missing> {
   const looks = looksOf.get(daemon.world) ?? new Map<string, Promise<Service | Missing>>();
   looksOf.set(daemon.world, looks);
   const underWay = looks.get(id);
   if (underWay) return underWay;
-  const result = look(daemon, id);
+  const result = wasMissing ? lookTwice(daemon, id) : look(daemon, id);
   looks.set(id, result);
   // Fresh for as long as one waiter lags behind another.
   const forget = () => Bun.sleep(lookEveryMs / 2).then(() => looks.delete(id));
@@ -83,8 +87,15 @@ function sharedLook(daemon: Daemon, id: string): Promise<Service | Missing> {
   return result;
 }
 
+async function lookTwice(daemon: Daemon, id: string): Promise<Service | Missing> {
+  const first = await look(daemon, id);
+  if (isMissing(first) || first.health !== null) return first;
+  await Bun.sleep(lookAgainAfterMs);
+  return look(daemon, id);
+}
+
 async function look({ world, port, stopping }: Daemon, id: string): Promise<Service | Missing> {
-  world.probe.listening(lookEveryMs / 2);
+  world.probe.listening(lookAgainAfterMs / 2);
   const service = find(world, { id });
   if (!service) return { missing: id, ...absence(world, id) };
   const { health, listener } = service;

@@ -99,6 +99,33 @@ for (const hostname of ["127.0.0.1", "::1"]) {
   );
 }
 
+test("a server that only sees whether its port is free is not healthy yet", async () => {
+  const side = makeSide();
+  const port = freePort();
+  await claim(side, "myapp", port);
+  const held = side.play({ path: "/wait?id=myapp&timeout=0" });
+  expect(await Promise.race([held, Bun.sleep(150)])).toBeUndefined();
+  const { promise: met, resolve: meet } = Promise.withResolvers<void>();
+  const probe = Bun.listen({
+    hostname: "127.0.0.1",
+    port,
+    socket: {
+      open() {
+        probe.stop(true);
+        side.world.machine.bound.delete(port);
+        meet();
+      },
+      data() {},
+    },
+  });
+  side.world.machine.listen(port);
+  await met;
+  expect(await Promise.race([held, Bun.sleep(150)])).toBeUndefined();
+  serve(undefined, { port });
+  side.world.machine.listen(port);
+  await held;
+});
+
 test("a wait is answered when the last of several is healthy, and not before", async () => {
   const side = makeSide();
   const state = { a: 503, b: 503 };

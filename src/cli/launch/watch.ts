@@ -15,6 +15,9 @@ const seldomMs = 1_000;
 const restPerLook = 10;
 const restPerWait = 0.01;
 
+/** A server may open its port for a moment to see whether it is free: a socket counts that is there so much later. */
+const lookAgainAfterMs = 20;
+
 /** How long another port may be open before ours: many open one for their own ends first. */
 const elsewhereMs = 2_000;
 
@@ -40,23 +43,25 @@ export async function watchPort(
   const examined = new Set<string>();
   let [isHijacked, isElsewhere] = [false, false];
   const startedAt = performance.now();
-  for (let restMs = 0; ; await pause(Math.max(lookEveryMs, restMs), stop)) {
+  for (let restMs = 0; ; await pause(restMs, stop)) {
     const lookedAt = performance.now();
     const sockets = machine.listeners();
+    for (const { inode } of sockets) if (!firstSeen.has(inode)) firstSeen.set(inode, lookedAt);
+    const ageOf = ({ inode }: Listener) => lookedAt - firstSeen.get(inode)!;
     const here = sockets.filter((socket) => socket.port === port);
-    const stranger = strangerOf(here, root);
+    const staying = stop.aborted ? here : here.filter((socket) => ageOf(socket) > 0);
+    const stranger = strangerOf(staying, root);
     if (stranger !== undefined && !isHijacked) {
       isHijacked = true;
       told.hijacked(stranger);
     }
     // The last look is for one who was faster than a command that has given up.
     if (stop.aborted) return;
-    if (here.length > 0 && stranger === undefined) return told.ready();
+    if (staying.length > 0 && stranger === undefined) return told.ready();
     const others = sockets.filter((socket) => socket.port !== port);
-    for (const { inode } of others) if (!firstSeen.has(inode)) firstSeen.set(inode, lookedAt);
     // Whose a port is takes a look at every process, so only those are asked about that stay.
     const lasting = others.filter(
-      ({ inode }) => lookedAt - firstSeen.get(inode)! >= elsewhereMs && !examined.has(inode),
+      (socket) => ageOf(socket) >= elsewhereMs && !examined.has(socket.inode),
     );
     for (const { inode } of lasting) examined.add(inode);
     if (!isElsewhere && portsBelow(root, lasting).length > 0) {
@@ -64,7 +69,8 @@ export async function watchPort(
       told.elsewhere(portsBelow(root, others));
     }
     const waited = Math.min(seldomMs, restPerWait * (lookedAt - startedAt));
-    restMs = Math.max(waited, restPerLook * (performance.now() - lookedAt));
+    const leastMs = here.length > staying.length ? lookAgainAfterMs : Math.max(lookEveryMs, waited);
+    restMs = Math.max(leastMs, restPerLook * (performance.now() - lookedAt));
   }
 }
 
