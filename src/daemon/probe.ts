@@ -62,8 +62,13 @@ export function createProbe(clock: Clock): Probe {
   function identify(sockets: Listener[]): void {
     const unknown = sockets.filter(({ inode }) => !isKnown(inode));
     const owners = machine.owningProcesses(unknown);
-    for (const socket of unknown)
-      sightings.set(socket.inode, holdersOf([socket], owners).map(sight));
+    // One that no process has may be gone: it was there for a moment, to see whether its port is free.
+    const areOwned = unknown.every(({ inode }) => owners.has(inode));
+    const open = new Set((areOwned ? unknown : machine.listeners()).map(({ inode }) => inode));
+    for (const socket of unknown) {
+      const holders = open.has(socket.inode) ? holdersOf([socket], owners) : [];
+      sightings.set(socket.inode, holders.map(sight));
+    }
   }
 
   function obstacle(port: number): "in_use" | "not_permitted" | undefined {

@@ -57,6 +57,19 @@ test("a port whose listener shares it with others is in use as well", () => {
   }
 });
 
+test.skipIf(process.platform !== "linux")(
+  "who listened only for the moment of a look is nobody",
+  () => {
+    const { listening, listenersOn } = makeProbe();
+    const [gone, there] = [listen("127.0.0.1"), listen("127.0.0.1")];
+    expect([gone, there].map(({ port }) => listening().has(port))).toEqual([true, true]);
+    close(gone);
+    expect(listenersOn(gone.port)).toEqual([]);
+    expect(listenersOn(there.port)).toMatchObject([{ process: { pid: process.pid } }]);
+    close(there);
+  },
+);
+
 test("trying a port does not keep it from who wants it next", () => {
   const first = listen("127.0.0.1");
   const { port } = first;
