@@ -13,7 +13,7 @@ describe.each([
   ["root", 0],
   ["nobody", nobody],
 ] as const)("as a service of %s", (user, uid) => {
-  const run = (script: string, options = {}) => runAsUser(uid, script, options);
+  const run = (script: string) => runAsUser(uid, script);
 
   describe.skipIf(!canRun[user])("under systemd", () => {
     test("it is the unit's process, and systemd has nothing to say against the unit", async () => {
@@ -73,7 +73,14 @@ describe.each([
         [ "$(port-daddy claim kept -q 2>/dev/null)" = "$port" ] && echo kept`;
       expect(await run(script)).toEqual({ code: 0, out: "active\nkept\n", err: "" });
     });
+  });
+});
 
+// What does not depend on who that is.
+describe("as a service of its user", () => {
+  const run = (script: string, options = {}) => runAsUser(nobody, script, options);
+
+  describe.skipIf(!canRun.nobody)("under systemd", () => {
     test("stop, start and restart go through the unit, and a stop is not undone", async () => {
       const script = `
         quietly port-daddy install
