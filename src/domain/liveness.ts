@@ -16,7 +16,8 @@ export function observe(world: World): void {
 
 /** The claims of which something can have changed: one that was never seen to listen, and does not, is as it was. */
 function observable(world: World): Row[] {
-  const listening = JSON.stringify([...world.probe.listening()]);
+  // Looked at now, so that whoever shows what was seen in the next second shows what has been noted.
+  const listening = JSON.stringify([...world.probe.listening(0)]);
   return live(
     world,
     "(seen_at IS NOT NULL OR port IN (SELECT value FROM json_each(?)))",

@@ -307,7 +307,8 @@ describe("nothing is left", () => {
   });
 
   test("when a terminal interrupts it, and the command may read from the terminal", async () => {
-    const read = `trap 'echo interrupted; exit 3' INT; read -r line; echo "got $line"; sleep 1000`;
+    // What it waits with is short: one that a shell is about to start may miss the signal.
+    const read = `trap 'echo interrupted; exit 3' INT; read -r line; echo "got $line"; while sleep 0.1; do :; done`;
     const line = `exec port-daddy launch tty:web -- sh -c '${read.replaceAll("'", `'\\''`)}'`;
     const screen = home.start(["script", "--quiet", "--return", "--command", line, "/dev/null"], {
       stdin: "pipe",

@@ -5,6 +5,7 @@ import * as fc from "fast-check";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
+import { createProbe } from "../../src/daemon/probe.ts";
 import { createReaper, reapEveryMs } from "../../src/daemon/reaper.ts";
 import { makeSide, type Scenario } from "../scenario.ts";
 import { makeWorld, startOfTime, type TestWorld } from "../world.ts";
@@ -596,3 +597,21 @@ test("a claim is freed by silence if and only if its rules say so, whatever happ
     { numRuns: 60 },
   );
 });
+
+test.skipIf(process.platform !== "linux")(
+  "a round looks by itself, however lately somebody else has",
+  async () => {
+    const world = makeWorld();
+    const { play, look } = makeWatch({ ...world, probe: createProbe(world.clock) });
+    const listen = (port: number) =>
+      Bun.listen({ hostname: "127.0.0.1", port, socket: { data() {} } });
+    const free = listen(0);
+    free.stop(true);
+    await play(claim("myapp", { port: free.port }));
+    await play({ path: "/services/myapp", answer: { status: "assigned" } });
+    const server = listen(free.port);
+    world.advance(1);
+    expect(look()).toEqual(["service.start myapp"]);
+    server.stop(true);
+  },
+);
