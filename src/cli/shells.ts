@@ -6,6 +6,9 @@ import { quoted } from "../contract/shell.ts";
 
 type Variables = Record<string, string>;
 
+/** Where a service is. */
+export type Whereabouts = Pick<Service, "id" | "port" | "urls">;
+
 const lines = (write: (name: string, value: string) => string) => (variables: Variables) =>
   Object.entries(variables).map(([name, value]) => write(name, value));
 
@@ -40,7 +43,7 @@ export function variableName(id: string): string {
 
 /** The port of each service, and its URL in an environment where it has one. Those that would share a name are left out. */
 export function variablesOf(
-  services: readonly Service[],
+  services: readonly Whereabouts[],
   environment = "local",
 ): { variables: Variables; clashes: { name: string; ids: string[] }[] } {
   const groups = [...Map.groupBy(services, ({ id }) => variableName(id))];
@@ -53,7 +56,11 @@ export function variablesOf(
   return { variables: Object.fromEntries(variables), clashes };
 }
 
-function entriesOf(name: string, { port, urls }: Service, environment: string): [string, string][] {
+function entriesOf(
+  name: string,
+  { port, urls }: Whereabouts,
+  environment: string,
+): [string, string][] {
   const entries: [string, string][] = [[`${name}_PORT`, String(port)]];
   if (Object.hasOwn(urls, environment)) entries.push([`${name}_URL`, urls[environment]!]);
   return entries;

@@ -195,14 +195,10 @@ describe("whatever the daemon does", () => {
     const { pid } = await hanging.json(["start"]);
     process.kill(pid, "SIGSTOP");
     try {
-      const times: number[] = [];
-      for (let round = 0; round < 5; round++) {
-        const start = performance.now();
-        expect(await hanging.run(ask)).toEqual(nothing);
-        times.push(performance.now() - start);
-      }
-      // The least of several: the machine may be busy with other things at any one of them.
-      expect(Math.min(...times)).toBeLessThan(150);
+      const start = performance.now();
+      expect(await hanging.run(ask)).toEqual(nothing);
+      // A command would go on for 15 s.
+      expect(performance.now() - start).toBeLessThan(5_000);
     } finally {
       process.kill(pid, "SIGCONT");
     }

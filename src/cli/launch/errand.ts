@@ -9,6 +9,7 @@ import { inner, ownCommand } from "../../system/self.ts";
 import { send } from "../../system/trees.ts";
 import type { Context } from "../command.ts";
 import { exitCodeOf } from "../program.ts";
+import type { Whereabouts } from "../shells.ts";
 import type { Output, Plan } from "./attempt.ts";
 import { lifeline } from "./keeper.ts";
 import * as launcher from "./launcher.ts";
@@ -23,8 +24,8 @@ type Errand = { plan: Plan; caller: string; isQuiet: boolean };
 export type Launcher = {
   plan: Plan;
   launched: Launched;
-  /** Lets it start the command. A detached one goes on by itself from then on. */
-  begin(): void;
+  /** Lets it start the command, beside those. A detached one goes on by itself from then on. */
+  begin(together: readonly Whereabouts[]): void;
   /** Has it give the port back. */
   dismiss(): void;
   pass(signal: NodeJS.Signals): void;
@@ -70,8 +71,9 @@ export async function startLauncher(
   return {
     plan,
     launched: said,
-    begin() {
-      fs.writeFileSync(door, "\n");
+    begin(together) {
+      const where = together.map(({ id, port, urls }) => ({ id, port, urls }));
+      fs.writeFileSync(door, `${JSON.stringify(where)}\n`);
       if (take) return;
       fs.closeSync(door);
       child.unref();
@@ -103,15 +105,18 @@ export async function serve(
     return asFault(error).exit;
   }
   screen.out(JSON.stringify(launched));
-  if (!(await mayBegin(isDetached))) {
+  const together = await toldToBegin(isDetached);
+  if (!together) {
     await launcher.giveUp(plan, context);
     return 0;
   }
-  if (isDetached) return logged(plan, launched, context, log.write);
+  const { port, launch } = launched;
+  const run = (output: Output) => launcher.run(plan, port, context, output, together);
+  if (isDetached) return logged(`launched on port ${port}: ${launch.cmd}`, run, log.write);
   const { out, err } = screen;
   const tell = (line: string) => void (isQuiet || err(line));
   const take = (line: string, from: "out" | "err") => (from === "out" ? out : err)(line);
-  const code = await launcher.run(plan, launched, context, { tell, take });
+  const code = await run({ tell, take });
   tell(`ended with ${code}`);
   return code;
 }
@@ -130,16 +135,15 @@ function later() {
 }
 
 async function logged(
-  plan: Plan,
-  launched: Launched,
-  context: Context,
+  first: string,
+  run: (output: Output) => Promise<number>,
   write: (line: string) => void,
 ): Promise<number> {
   const tell = (line: string) => write(`port-daddy: ${line}`);
   const now = () => new Date().toISOString();
-  tell(`${now()} launched on port ${launched.port}: ${launched.launch.cmd}`);
+  tell(`${now()} ${first}`);
   try {
-    const code = await launcher.run(plan, launched, context, { tell, take: write });
+    const code = await run({ tell, take: write });
     tell(`${now()} ended with ${code}`);
     return code;
   } catch (error) {
@@ -148,10 +152,14 @@ async function logged(
   }
 }
 
-/** Whether whoever started us says so, rather than go. Where one that is attached goes later, we end as well. */
-async function mayBegin(isDetached: boolean): Promise<boolean> {
-  const door = Bun.file(lifeline).stream().getReader();
-  const { done } = await door.read();
-  if (!done && !isDetached) void door.read().then(() => process.kill(process.pid, "SIGTERM"));
-  return !done;
+/**
+ * Waits until whoever started us says that we may begin, and beside whom; `undefined` where they have gone instead.
+ * Where one that is attached goes later, we end as well.
+ */
+async function toldToBegin(isDetached: boolean): Promise<Whereabouts[] | undefined> {
+  const lines = linesOf(Bun.file(lifeline).stream());
+  const { value, done } = await lines.next();
+  if (done) return undefined;
+  if (!isDetached) void lines.next().then(() => process.kill(process.pid, "SIGTERM"));
+  return JSON.parse(value) as Whereabouts[];
 }

@@ -2,13 +2,14 @@
 
 import type { Launched } from "../../contract/entities.ts";
 import { Fault } from "../../contract/faults.ts";
+import { matches } from "../../contract/pattern.ts";
 import { onSignals, onStop } from "../../system/signals.ts";
 import { adoptOrphans, send } from "../../system/trees.ts";
 import type { Context } from "../command.ts";
 import { pause, persist } from "../patience.ts";
 import { notStartedCode, warnUnlessAway } from "../program.ts";
 import { plain } from "../render.ts";
-import { variablesOf } from "../shells.ts";
+import { variablesOf, type Whereabouts } from "../shells.ts";
 import { attempt, type News, type Output, type Plan, type Run, type Watched } from "./attempt.ts";
 import { endingSignals, passedSignals } from "./keeper.ts";
 
@@ -39,19 +40,23 @@ export function claim(plan: Plan, { daemon }: Context): Promise<Launched> {
   });
 }
 
-/** Runs the command of a service that is claimed, through its restarts and moves, and returns its exit code. */
+/**
+ * Runs the command of a service that is claimed, through its restarts and moves, and returns its exit code. `together`
+ * are those that are launched with it: their commands, and so their claims, may have ended already.
+ */
 export async function run(
   plan: Plan,
-  launched: Launched,
+  port: number,
   context: Context,
   output: Output,
+  together: readonly Whereabouts[] = [],
 ): Promise<number> {
   adoptOrphans();
   const watched = watchSignals();
   const tell = (news: News) => report(plan.id, news, context);
   try {
-    const others = await othersOf(plan.id, context);
-    const code = await watchOver({ plan, others, port: launched.port }, watched, context, output);
+    const others = await othersOf(plan.id, together, context);
+    const code = await watchOver({ plan, others, port }, watched, context, output);
     await tell({ state: "ended", code });
     return code;
   } catch (error) {
@@ -161,10 +166,18 @@ function outrun(id: string, port: number): Fault {
 }
 
 /** Where the rest of the project is, as variables. */
-async function othersOf(id: string, { daemon }: Context): Promise<Record<string, string>> {
-  const [project] = id.split(":");
-  const { services } = await daemon.call("services", { pattern: `${project}:*` });
-  return variablesOf(services.filter((service) => service.id !== id)).variables;
+async function othersOf(
+  id: string,
+  together: readonly Whereabouts[],
+  { daemon }: Context,
+): Promise<Record<string, string>> {
+  const pattern = `${id.split(":")[0]}:*`;
+  const { services } = await daemon.call("services", { pattern });
+  const all = new Map<string, Whereabouts>();
+  for (const each of [...together, ...services])
+    if (matches(pattern, each.id)) all.set(each.id, each);
+  all.delete(id);
+  return variablesOf([...all.values()]).variables;
 }
 
 /** Tells the daemon how a launch goes on; the command goes on whatever becomes of that. */

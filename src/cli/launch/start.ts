@@ -54,7 +54,9 @@ async function alone(id: string, wishes: Wishes, say: Say, context: Context): Pr
   if (!launched) return 0;
   tellClaimed(launched, say, context);
   const { err } = context.terminal;
-  return launcher.run(plan, launched, context, { tell: (text) => void (say.quiet || err(text)) });
+  return launcher.run(plan, launched.port, context, {
+    tell: (text) => void (say.quiet || err(text)),
+  });
 }
 
 /** Several beside each other, or such as go on without us. All have their ports before the first begins. */
@@ -75,7 +77,8 @@ async function beside(ids: string[], wishes: Wishes, say: Say, context: Context)
     await Promise.all(launchers.map(({ ended }) => ended));
     throw error;
   }
-  for (const { begin } of launchers) begin();
+  const together = launchers.map(({ launched }) => launched);
+  for (const { begin } of launchers) begin(together);
   if (wishes.detached) return 0;
   onSignals([...endingSignals, ...passedSignals], (signal) =>
     launchers.forEach(({ pass }) => pass(signal)),
