@@ -6,6 +6,7 @@ import { Fault } from "../contract/faults.ts";
 import { defaultWaitMs, type InputOf, type OutputOf } from "../contract/operations.ts";
 import * as launches from "../domain/launches.ts";
 import { find } from "../domain/services.ts";
+import { tryingMs } from "../system/sockets.ts";
 import type { World } from "../world.ts";
 import type { Daemon } from "./daemon.ts";
 import { unhealthy } from "./health.ts";
@@ -13,9 +14,6 @@ import { goneFault, stoppingFault, type HeldRequest } from "./request.ts";
 
 /** How often the machine is looked at while somebody waits. Half of it is the mean delay of the answer. */
 const lookEveryMs = 100;
-
-/** A server may open its port for a moment to see whether it is free: one that has just come is looked at again. */
-const lookAgainAfterMs = 20;
 
 /** A look that has begun may take so much longer than the wait: its reason is worth more than the moment. */
 const lastLookMs = 250;
@@ -87,15 +85,20 @@ function sharedLook(daemon: Daemon, id: string, wasMissing: boolean): Promise<Se
   return result;
 }
 
+/** A look at one that was missing. What answers where its health is asked for has not just tried its port. */
 async function lookTwice(daemon: Daemon, id: string): Promise<Service | Missing> {
   const first = await look(daemon, id);
   if (isMissing(first) || first.health !== null) return first;
-  await Bun.sleep(lookAgainAfterMs);
-  return look(daemon, id);
+  await Bun.sleep(tryingMs);
+  return look(daemon, id, 0);
 }
 
-async function look({ world, port, stopping }: Daemon, id: string): Promise<Service | Missing> {
-  world.probe.listening(lookAgainAfterMs / 2);
+async function look(
+  { world, port, stopping }: Daemon,
+  id: string,
+  maxAgeMs = lookEveryMs / 2,
+): Promise<Service | Missing> {
+  world.probe.listening(maxAgeMs);
   const service = find(world, { id });
   if (!service) return { missing: id, ...absence(world, id) };
   const { health, listener } = service;

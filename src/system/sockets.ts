@@ -6,6 +6,12 @@ import { machine, type Listener } from "./machine.ts";
 import { describe } from "./processes.ts";
 
 /**
+ * How long a program may have a port open only to see whether it is free, as many do before they listen. Who has just
+ * come listens if it is still there so much later.
+ */
+export const tryingMs = 20;
+
+/**
  * The processes that listen on a port. One that cannot be seen from here (another user's, a container's proxy) still
  * counts, with the user its socket belongs to and nothing else.
  */

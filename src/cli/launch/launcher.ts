@@ -173,9 +173,8 @@ async function othersOf(
 ): Promise<Record<string, string>> {
   const pattern = `${id.split(":")[0]}:*`;
   const { services } = await daemon.call("services", { pattern });
-  const all = new Map<string, Whereabouts>();
-  for (const each of [...together, ...services])
-    if (matches(pattern, each.id)) all.set(each.id, each);
+  const beside = together.filter((each) => matches(pattern, each.id));
+  const all = new Map([...beside, ...services].map((each) => [each.id, each]));
   all.delete(id);
   return variablesOf([...all.values()]).variables;
 }

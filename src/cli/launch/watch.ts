@@ -3,7 +3,7 @@
 import type { ProcessInfo } from "../../contract/entities.ts";
 import { machine, type Listener } from "../../system/machine.ts";
 import { ancestors, describe, descendants } from "../../system/processes.ts";
-import { unseen } from "../../system/sockets.ts";
+import { tryingMs, unseen } from "../../system/sockets.ts";
 import { pause } from "../patience.ts";
 
 /**
@@ -14,9 +14,6 @@ const lookEveryMs = 50;
 const seldomMs = 1_000;
 const restPerLook = 10;
 const restPerWait = 0.01;
-
-/** A server may open its port for a moment to see whether it is free: a socket counts that is there so much later. */
-const lookAgainAfterMs = 20;
 
 /** How long another port may be open before ours: many open one for their own ends first. */
 const elsewhereMs = 2_000;
@@ -69,7 +66,7 @@ export async function watchPort(
       told.elsewhere(portsBelow(root, others));
     }
     const waited = Math.min(seldomMs, restPerWait * (lookedAt - startedAt));
-    const leastMs = here.length > staying.length ? lookAgainAfterMs : Math.max(lookEveryMs, waited);
+    const leastMs = here.length > staying.length ? tryingMs : Math.max(lookEveryMs, waited);
     restMs = Math.max(leastMs, restPerLook * (performance.now() - lookedAt));
   }
 }
